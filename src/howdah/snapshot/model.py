@@ -189,7 +189,7 @@ class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
         """The fact of that name; `AttributeError` for a name that is none."""
         value = getattr(self, name)
         if not isinstance(value, Fact):
-            raise AttributeError(f"{name!r} is not a fact")
+            raise AttributeError(f"{name!r} is not a fact")  # noqa: TRY004 # it is a name that is missing
         return value
 
 
