@@ -1,4 +1,6 @@
 -- name: apply_settings
 -- purpose: set the session's settings after connecting, which poolers let through
 SELECT pg_catalog.set_config(s.name, s.value, false)
-FROM pg_catalog.unnest(%(names)s::pg_catalog.text[], %(values)s::pg_catalog.text[]) AS s (name, value)
+FROM ROWS FROM (
+  pg_catalog.unnest(%(names)s::pg_catalog.text[]), pg_catalog.unnest(%(values)s::pg_catalog.text[])
+) AS s (name, value)

@@ -1,0 +1,42 @@
+"""Fixtures for tests that need a real PostgreSQL: a plugin that pytest finds by itself.
+
+Owns the shared servers of a test run and the databases on them. Must never reach a server that it
+did not start.
+
+    def test_counts(database):
+        with database.connect() as connection:
+            assert connection.execute("SELECT 1").fetchone() == (1,)
+
+Each test that uses `server`, `database` or `own_server` runs once per tested major: 18 and 15, and
+those that `HOWDAH_TEST_PG` names (`14:/path/to/bin,16:/path/to/bin`). A major that is not installed
+is a skip that says what to install. `@pytest.mark.postgres(since=17)` and `until=` narrow the
+majors, `newest=True` takes only the newest of them. Tests of one major share an xdist group, so
+that under `--dist loadgroup` each worker starts few servers.
+"""
+
+from __future__ import annotations
+
+from howdah.clock import FakeClock
+from howdah.testing.databases import Database
+from howdah.testing.fixtures import database, own_server, postgres_installation, server
+from howdah.testing.majors import (
+    GROUP,
+    pytest_configure,
+    pytest_generate_tests,
+    servers_line,
+)
+from howdah.testing.waiting import wait_until
+
+__all__ = [
+    "GROUP",
+    "Database",
+    "FakeClock",
+    "database",
+    "own_server",
+    "postgres_installation",
+    "pytest_configure",
+    "pytest_generate_tests",
+    "server",
+    "servers_line",
+    "wait_until",
+]
