@@ -6,13 +6,14 @@ results there are is decided by the engine, what is suppressed or known by the c
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import date, datetime
 
 import msgspec
 
 from howdah.check.evaluate import ranked
 from howdah.check.model import Finding, Kind, Result
+from howdah.check.suppression import Suppression
 from howdah.snapshot.model import Snapshot, Window
 
 SCHEMA_VERSION = 1
@@ -28,12 +29,12 @@ class Diagnosed(msgspec.Struct, frozen=True, kw_only=True):
     system_identifier: str
 
 
-class Suppression(msgspec.Struct, frozen=True, kw_only=True):
-    """A finding that somebody chose not to act on; `expires` None means never."""
+class Suppressed(msgspec.Struct, frozen=True, kw_only=True):
+    """A finding that somebody chose not to act on, and until when (that day included)."""
 
     finding: str  # its id
     reason: str
-    expires: date | None = None
+    expires: date
 
 
 class Diagnosis(msgspec.Struct, frozen=True, kw_only=True):
@@ -42,7 +43,8 @@ class Diagnosis(msgspec.Struct, frozen=True, kw_only=True):
     `results` hold every finding, suppressed and known ones too; `suppressed` holds the suppressions
     that are in force; `baseline` the ids that a baseline file knows (None: no baseline was given).
     `grants` says by rule what to grant or install where it is *unknown*, as `howdah doctor` words
-    it. `seconds` is what taking the snapshot and examining it took.
+    it. `notes` are sentences about the run itself, such as a suppression whose day has passed.
+    `seconds` is what taking the snapshot and examining it took.
     """
 
     schema_version: int = SCHEMA_VERSION
@@ -52,9 +54,10 @@ class Diagnosis(msgspec.Struct, frozen=True, kw_only=True):
     window: Window
     seconds: float
     results: tuple[Result, ...]
-    suppressed: tuple[Suppression, ...] = ()
+    suppressed: tuple[Suppressed, ...] = ()
     baseline: frozenset[str] | None = None
     grants: Mapping[str, str] = {}
+    notes: tuple[str, ...] = ()
 
     @property
     def ranked(self) -> tuple[Finding, ...]:
@@ -69,7 +72,7 @@ class Diagnosis(msgspec.Struct, frozen=True, kw_only=True):
         """One rule's result, None where it was not asked."""
         return next((result for result in self.results if result.rule == rule), None)
 
-    def suppression(self, finding: Finding) -> Suppression | None:
+    def suppression(self, finding: Finding) -> Suppressed | None:
         """The suppression in force for a finding."""
         return next((each for each in self.suppressed if each.finding == finding.id), None)
 
@@ -92,4 +95,15 @@ def diagnosed(snapshot: Snapshot) -> Diagnosed:
         role=server.role,
         in_recovery=server.in_recovery,
         system_identifier=server.system_identifier,
+    )
+
+
+def suppressed(
+    findings: Iterable[Finding], entries: Sequence[Suppression], today: date
+) -> tuple[Suppressed, ...]:
+    """What of the findings is suppressed today; where several entries cover one, the first."""
+    return tuple(
+        Suppressed(finding=finding.id, reason=entry.reason, expires=entry.expires)
+        for finding in findings
+        if (entry := next((e for e in entries if e.covers(finding, today)), None))
     )
