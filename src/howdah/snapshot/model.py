@@ -131,6 +131,7 @@ class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
     window: Window
     schema_sql: str | None = None  # pg_dump --schema-only, where it was asked for
     schema_reason: str = "not asked for"  # why there is no schema_sql
+    host_memory_bytes: int | None = None  # told by the user: SQL cannot see it
 
     # the catalogs
     databases: Fact[Database] = _SKIPPED

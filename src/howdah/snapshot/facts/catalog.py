@@ -207,6 +207,8 @@ class Publication(Row, frozen=True, kw_only=True):
     publishes_updates: bool
     publishes_deletes: bool
     via_root: bool
+    columns: tuple[int, ...]  # the column list (15 and later); empty: every column
+    row_filter: str | None  # 15 and later, as the server prints it
 
 
 class ForeignTable(Row, frozen=True, kw_only=True):
