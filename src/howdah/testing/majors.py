@@ -25,7 +25,7 @@ GROUP = "postgres-{major}"
 """The xdist group of a major's tests."""
 
 
-class Tested(msgspec.Struct, frozen=True, kw_only=True):
+class Candidate(msgspec.Struct, frozen=True, kw_only=True):
     """One major to test on: its installation, or why it is skipped."""
 
     major: int
@@ -34,7 +34,7 @@ class Tested(msgspec.Struct, frozen=True, kw_only=True):
 
 
 @functools.cache
-def tested() -> tuple[Tested, ...]:
+def candidates() -> tuple[Candidate, ...]:
     """The majors to test on, newest first; `BadInput` for a malformed environment variable."""
     named = _named(os.environ.get(ENVIRONMENT, ""))
     majors = sorted({*DEFAULT_MAJORS, *named}, reverse=True)
@@ -51,21 +51,21 @@ def _named(value: str) -> dict[int, Path]:
         ) from None
 
 
-def _find(major: int, path: Path | None) -> Tested:
+def _find(major: int, path: Path | None) -> Candidate:
     """What was named must be there; what is only the default may be missing."""
     if path is not None:
-        return Tested(major=major, installation=installation(major, path))
+        return Candidate(major=major, installation=installation(major, path))
     try:
-        return Tested(major=major, installation=installation(major))
+        return Candidate(major=major, installation=installation(major))
     except Unsupported as error:
-        return Tested(major=major, missing=str(error).replace("\n", " "))
+        return Candidate(major=major, missing=str(error).replace("\n", " "))
 
 
 def servers_line() -> str:
     """The tested servers in one line, for a report header."""
     versions = [
         one.installation.version if one.installation else f"{one.major} (missing)"
-        for one in tested()
+        for one in candidates()
     ]
     return f"PostgreSQL: {', '.join(versions)}"
 
@@ -84,7 +84,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if FIXTURE not in metafunc.fixturenames:
         return
     marker = metafunc.definition.get_closest_marker("postgres")
-    chosen = select(tested(), **(marker.kwargs if marker else {}))
+    chosen = select(candidates(), **(marker.kwargs if marker else {}))
     metafunc.parametrize(
         FIXTURE,
         [_parameter(one) for one in chosen],
@@ -95,22 +95,22 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 
 def select(
-    candidates: tuple[Tested, ...],
+    offered: tuple[Candidate, ...],
     *,
     since: int | None = None,
     until: int | None = None,
     newest: bool = False,
-) -> tuple[Tested, ...]:
-    """The candidates within the range, newest first; one that is skipped where there is none."""
-    within = tuple(one for one in candidates if (since or 0) <= one.major <= (until or one.major))
+) -> tuple[Candidate, ...]:
+    """Those within the range, newest first; one that is skipped where there is none."""
+    within = tuple(one for one in offered if (since or 0) <= one.major <= (until or one.major))
     if not within:
         missing = f"no tested PostgreSQL is in [{since or ''}-{until or ''}]; see {ENVIRONMENT}"
-        return (Tested(major=0, missing=missing),)
+        return (Candidate(major=0, missing=missing),)
     installed = tuple(one for one in within if one.installation)
     return (installed or within)[:1] if newest else within
 
 
-def _parameter(one: Tested) -> object:
+def _parameter(one: Candidate) -> object:
     marks = [pytest.mark.xdist_group(GROUP.format(major=one.major))]
     if one.installation is None:
         marks.append(pytest.mark.skip(reason=one.missing))

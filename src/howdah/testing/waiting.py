@@ -17,7 +17,7 @@ Value = TypeVar("Value")
 
 
 def wait_until(
-    probe: Callable[[], Value], *, seconds: float = 10, clock: Clock = SYSTEM_CLOCK
+    probe: Callable[[], Value | None], *, seconds: float = 10, clock: Clock = SYSTEM_CLOCK
 ) -> Value:
     """Call `probe` until its value is true, and return that value.
 
