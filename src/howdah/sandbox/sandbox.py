@@ -20,7 +20,7 @@ from howdah.errors import BadInput, from_database
 from howdah.postgres import Installation, Server
 from howdah.sandbox import marker
 from howdah.sandbox.rebuild import Rebuilt, load_schema
-from howdah.sandbox.schema import Locale, SchemaDump
+from howdah.snapshot.schema import Locale, SchemaDump
 
 _QUERIES = query.load("howdah.sandbox", "sql/sandbox.sql")
 

@@ -13,7 +13,6 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
-import msgspec
 import psycopg
 from psycopg import conninfo, sql
 from psycopg.rows import class_row
@@ -27,6 +26,7 @@ from howdah.errors import (
     Unsupported,
     from_database,
 )
+from howdah.snapshot.schema import Locale, SchemaDump
 
 _QUERIES = query.load("howdah.sandbox", "sql/schema.sql")
 
@@ -41,41 +41,6 @@ _OPTIONS = (
 )
 _VERSION = re.compile(r"\(PostgreSQL\) (\d+)")
 _GRACE_SECONDS = 1.0
-
-
-class Locale(msgspec.Struct, frozen=True, kw_only=True):
-    """How a database compares and encodes text."""
-
-    version: int
-    """`server_version_num` of the database."""
-    encoding: str = "UTF8"
-    provider: str = "c"
-    """`pg_database.datlocprovider`: c libc, i ICU, b builtin."""
-    collate: str = "C.UTF-8"
-    ctype: str = "C.UTF-8"
-    locale: str | None = None
-    """The locale of ICU or of the builtin provider."""
-    search_path: str | None = None
-    """What `ALTER DATABASE ... SET search_path` says."""
-
-    @property
-    def bytewise(self) -> bool:
-        """Whether text is ordered by its bytes, so that a plain index serves LIKE 'x%'."""
-        return self.collate in ("C", "POSIX") if self.provider == "c" else self.provider == "b"
-
-
-class SchemaDump(msgspec.Struct, frozen=True, kw_only=True):
-    """The schema of one database."""
-
-    text: str
-    origin: Locale
-    pg_dump: str
-    """What wrote the text, such as `pg_dump (PostgreSQL) 18.6`."""
-
-    @property
-    def major(self) -> int:
-        """The major version of the database."""
-        return self.origin.version // 10000
 
 
 def dump_schema(dsn: str, *, seconds: float = 5.0, lock_timeout_ms: int = 100) -> SchemaDump:

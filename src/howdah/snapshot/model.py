@@ -68,6 +68,7 @@ from howdah.snapshot.facts.replication import (
     ReplicationSlot,
     Standby,
 )
+from howdah.snapshot.schema import SchemaDump
 
 FORMAT = 1
 
@@ -129,9 +130,7 @@ class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
     seconds: float
     server: Server
     window: Window
-    schema_sql: str | None = None  # pg_dump --schema-only, where it was asked for
-    schema_reason: str = "not asked for"  # why there is no schema_sql
-    host_memory_bytes: int | None = None  # told by the user: SQL cannot see it
+    schema: SchemaDump | None = None  # where it was asked for
 
     # the catalogs
     databases: Fact[Database] = _SKIPPED
