@@ -67,7 +67,14 @@ class Keeper:
 
     def running(self) -> bool:
         """Whether the postmaster lives."""
-        return self._process.poll() is None and bool(self._order(do="status")["running"])
+        if self.closed or self._process.poll() is not None:
+            return False
+        return bool(self._order(do="status")["running"])
+
+    @property
+    def closed(self) -> bool:
+        """Whether the guardian was told to end."""
+        return self._process.stdin is None or self._process.stdin.closed
 
     def close(self) -> None:
         """End the guardian: it stops the server, removes the folder and goes. Harmless twice."""
@@ -80,7 +87,7 @@ class Keeper:
 
     def release(self) -> None:
         """Close the pipe without waiting for what that causes."""
-        if self._process.stdin and not self._process.stdin.closed:
+        if self._process.stdin and not self.closed:
             try:
                 self._process.stdin.close()
             except BrokenPipeError:

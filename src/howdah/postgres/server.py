@@ -209,6 +209,8 @@ class Server:
 
     def restart(self, settings: Mapping[str, str] | None = None) -> None:
         """Stop the server if it runs, change the given settings, start it and wait for it."""
+        if self._keeper.closed:
+            raise CouldNot("this server is closed", hint="start a new one")
         if self.running:
             self.stop()
         self._settings |= settings or {}
@@ -225,7 +227,9 @@ class Server:
     def standby(self, settings: Mapping[str, str] | None = None) -> Server:
         """A hot standby that streams from this server, which must be a running primary."""
         conninfo = make_conninfo("", host=str(self.socket_dir), port=self.port, user="postgres")
-        wanted = {**self._settings, "primary_conninfo": conninfo, **(settings or {})}
+        # After a restart of either side the standby would wait 5 s before it tries again.
+        ours = {"primary_conninfo": conninfo, "wal_retrieve_retry_interval": "100ms"}
+        wanted = {**self._settings, **ours, **(settings or {})}
         copy = Server(
             self.installation, self._account, settings=wanted, data=None, clock=self._clock
         )
