@@ -1,0 +1,198 @@
+"""How numbers, times and names are worded: the same in the terminal and on the page.
+
+Owns the text of single values. Units come from the names of evidence (`size_bytes`, `size_pages`,
+`age_seconds`, `dead_fraction`). Everything that came from a database may hold control characters;
+`clean` makes them visible.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from howdah.report.contract import Contract, ProofPart, Summary, WindowPart
+
+PAGE_BYTES = 8192
+_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]")
+_BYTE_UNITS = ("B", "kB", "MB", "GB", "TB", "PB")
+
+
+def clean(text: str) -> str:
+    """Make control and direction characters visible, so that no name can repaint the screen.
+
+    >>> clean("a\\x1b[31mb")
+    'a\\\\x1b[31mb'
+    """
+    return _CONTROL.sub(lambda found: found.group().encode("unicode_escape").decode(), text)
+
+
+def size(count: float) -> str:
+    """Bytes as a reader says them, in steps of 1024.
+
+    >>> size(1_288_490_189)
+    '1.2 GB'
+    """
+    amount = float(count)
+    for unit in _BYTE_UNITS:
+        if abs(amount) < 1024 or unit == _BYTE_UNITS[-1]:
+            return f"{amount:.0f} {unit}" if unit == "B" else f"{amount:.3g} {unit}"
+        amount = round(amount / 1024, 6)
+        if 999.5 <= abs(amount) < 1024:
+            return f"{amount:.0f} {_BYTE_UNITS[_BYTE_UNITS.index(unit) + 1]}"
+    return ""
+
+
+def duration(seconds: float) -> str:
+    """Seconds in the two largest units that matter.
+
+    >>> duration(11_520)
+    '3 h 12 min'
+    """
+    if seconds < 0:
+        return f"-{duration(-seconds)}"
+    if seconds < 1:
+        return f"{seconds * 1000:.3g} ms"
+    if seconds < 60:
+        return f"{seconds:.3g} s"
+    whole = round(seconds)
+    for unit, step, small, sub in (
+        ("d", 86400, "h", 3600),
+        ("h", 3600, "min", 60),
+        ("min", 60, "s", 1),
+    ):
+        if whole >= step:
+            rest = whole % step // sub
+            return f"{whole // step:,} {unit}" + (f" {rest} {small}" if rest else "")
+    return f"{whole} s"
+
+
+def number(value: float) -> str:
+    """A count with separators; a fraction with four figures that mean something.
+
+    >>> number(2083059138), number(0.123456)
+    ('2,083,059,138', '0.1235')
+    """
+    if isinstance(value, int) or float(value).is_integer():
+        return f"{int(value):,}"
+    return f"{value:,.1f}" if abs(value) >= 1000 else f"{value:.4g}"
+
+
+def percent(fraction: float) -> str:
+    """A fraction as a percentage.
+
+    >>> percent(0.973)
+    '97.3%'
+    """
+    return f"{fraction * 100:.3g}%"
+
+
+def value(name: str, given: Any) -> str:
+    """One value of evidence under its name, with the unit that the name tells."""
+    if given is None:
+        return "not known"
+    if isinstance(given, bool):
+        return "yes" if given else "no"
+    if isinstance(given, int | float):
+        return _number_of(name, given)
+    if isinstance(given, Mapping):
+        return ", ".join(f"{label(k)} {value(str(k), v)}" for k, v in given.items()) or "none"
+    if isinstance(given, Sequence) and not isinstance(given, str):
+        return ", ".join(value(name, each) for each in given) or "none"
+    return clean(str(given))
+
+
+def _number_of(name: str, given: float) -> str:
+    words = name.split("_")
+    if "per" not in words:
+        if words[-1] == "bytes":
+            return size(given)
+        if words[-1] == "pages":
+            return f"{number(given)} pages ({size(given * PAGE_BYTES)})"
+        if words[-1] in ("fraction", "share"):
+            return percent(given)
+        if "seconds" in words:
+            return duration(given)
+        if words[-1] in ("hours", "days"):
+            return duration(given * (3600 if words[-1] == "hours" else 86400))
+        if words[-1] == "milliseconds":
+            return duration(given / 1000)
+    if words[-1] in ("oid", "pid"):
+        return str(given)
+    return number(given)
+
+
+def label(name: str) -> str:
+    """A field's name in words; the unit that `value` writes is left out.
+
+    >>> label("size_pages"), label("rows_per_hour")
+    ('size', 'rows per hour')
+    """
+    words = str(name).split("_")
+    units = ("bytes", "pages", "fraction", "seconds", "milliseconds", "hours", "days")
+    if len(words) > 1 and words[-1] in units and "per" not in words:
+        words = words[:-1]
+    return clean(" ".join(words))
+
+
+def moment(when: datetime) -> str:
+    """A time to the second, with its zone."""
+    zone = when.strftime("%Z") or "without a time zone"
+    return f"{when:%Y-%m-%d %H:%M:%S} {zone}"
+
+
+def window(part: WindowPart) -> str:
+    """Over which time the counters counted."""
+    if part.since is None or part.seconds is None:
+        return f"counters: since when is not known ({clean(part.reason)})"
+    return f"counters over {duration(part.seconds)}, since {moment(part.since)}"
+
+
+def server(made: Contract) -> str:
+    """Who was asked."""
+    part = made.server
+    kind = "standby" if part.in_recovery else "PostgreSQL"
+    name = f"PostgreSQL {part.version}" + (" (standby)" if kind == "standby" else "")
+    return f"{clean(part.database)} on {name} as {clean(part.role)}"
+
+
+def plural(count: int, one: str, many: str = "") -> str:
+    """A count with its noun.
+
+    >>> plural(1, "warning"), plural(2, "index", "indexes")
+    ('1 warning', '2 indexes')
+    """
+    return f"{count:,} {one if count == 1 else many or one + 's'}"
+
+
+def totals(summary: Summary) -> str:
+    """The summary as one line."""
+    found = [
+        plural(summary.critical, "critical", "critical") if summary.critical else "",
+        plural(summary.warning, "warning") if summary.warning else "",
+        plural(summary.notice, "notice") if summary.notice else "",
+    ]
+    return ", ".join(part for part in found if part) or "no findings"
+
+
+def rules(summary: Summary) -> str:
+    """How many rules said what, besides findings."""
+    parts = [f"{summary.ok} ok", f"{summary.unknown} unknown"]
+    parts.append(f"{summary.not_applicable} not applicable")
+    return "rules: " + ", ".join(parts)
+
+
+def proof(part: ProofPart) -> str:
+    """What a proof showed, in one line: where, how long, what it locked, what it wrote."""
+    facts = [clean(part.server)] if part.server else []
+    facts.append(f"took {duration(part.seconds)}")
+    if part.rows:
+        facts.append(f"{part.rows:,} synthetic rows")
+    if part.locks:
+        facts.append("locks: " + clean(", ".join(part.locks)))
+    facts.append("rewrites " + clean(", ".join(part.rewrites)) if part.rewrites else "no rewrite")
+    if part.scans:
+        facts.append("reads in full " + clean(", ".join(part.scans)))
+    facts.append(f"{size(part.wal_bytes)} of WAL")
+    return "; ".join(facts)

@@ -1,0 +1,1 @@
+"""Texts that a rendering must produce to the letter, and how they are compared and renewed."""
