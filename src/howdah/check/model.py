@@ -107,6 +107,7 @@ class Shape(msgspec.Struct, frozen=True, kw_only=True):
     dead: Mapping[str, int] = {}  # dead rows by table
     sequences: Mapping[str, int] = {}  # last value by sequence
     settings: Mapping[str, str] = {}  # server settings
+    invalid_indexes: tuple[str, ...] = ()  # definitions; a schema dump leaves invalid ones out
     analyzed: bool = True  # run ANALYZE after filling
 
 
