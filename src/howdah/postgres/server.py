@@ -21,12 +21,13 @@ from psycopg.conninfo import make_conninfo
 
 from howdah.clock import SYSTEM_CLOCK, Clock
 from howdah.errors import BadInput, Cannot, CouldNot, TimedOut, Unsupported, from_database
-from howdah.postgres import backup, folders, installations, marker, settings, template
+from howdah.postgres import backup, folders, installations, marker, template
 from howdah.postgres.account import Account, current
 from howdah.postgres.connection import connect
 from howdah.postgres.installations import Installation
 from howdah.postgres.keeper import Keeper
 from howdah.postgres.runnable import runnable
+from howdah.postgres.settings import FILE, SANDBOX, render
 from howdah.query import load
 
 _QUERIES = load("howdah.postgres", "sql/server.sql")
@@ -85,11 +86,12 @@ class Server:
         Raises `Unsupported` without an installation, `NotASandbox` for somebody else's folder,
         `Cannot` with the end of its log where the server stops instead of starting.
         """
+        wanted = {**SANDBOX, **(settings or {})}
+        render(wanted)  # what cannot be written is refused before anything is made
         account = current()
         data = data.absolute() if data else None
         chosen = runnable(installation or _fitting(data), account)
         _sweep_once(folders.runs(account))
-        wanted = {**_defaults(), **(settings or {})}
         server = cls(chosen, account, settings=wanted, data=data, clock=clock)
         with server._closed_on_error():
             server._furnish(lambda target: template.fill(target, chosen, account))
@@ -326,14 +328,12 @@ class Server:
 
     def _configure(self) -> None:
         """Write our settings; replaced as a whole, so a planted link is not followed."""
-        content = settings.render(
-            {"unix_socket_directories": str(self.socket_dir), **self._settings}
-        )
+        content = render({"unix_socket_directories": str(self.socket_dir), **self._settings})
         descriptor, name = tempfile.mkstemp(dir=self.data, prefix="howdah", suffix=".conf.new")
         with os.fdopen(descriptor, "w", encoding="utf-8") as file:
             file.write(content)
         self._account.give(Path(name))
-        Path(name).replace(self.data / settings.FILE)
+        Path(name).replace(self.data / FILE)
 
     def _is_ready(self) -> bool:
         """The eighth line of postmaster.pid is the state that the postmaster reports there."""
@@ -365,10 +365,6 @@ class Server:
         except BaseException:
             self.close()
             raise
-
-
-def _defaults() -> Mapping[str, str]:
-    return settings.SANDBOX
 
 
 def _fitting(data: Path | None) -> Installation:
