@@ -89,7 +89,7 @@ class Gates:
         mentions = Mentions(statement)
         with ExitStack() as stack:
             pool = stack.enter_context(ThreadPoolExecutor(2 * MOST_GATES + 1))
-            for table in self._tables(mentions)[:MOST_GATES]:
+            for table in self._tables(mentions) if mentions.tables else ():
                 gate = _Gate(stack.enter_context(closing(self._sandbox.connect())), table)
                 self._gates[gate.pid] = gate
             started = self._clock.monotonic()
@@ -154,8 +154,9 @@ class Gates:
         with self._observer.cursor(row_factory=class_row(_Table)) as cursor:
             if mentions.names:
                 text = _QUERIES.text("tables_of")
-                return cursor.execute(text, {"names": mentions.names}).fetchall()
-            return cursor.execute(_QUERIES.text("all_tables")).fetchall()
+                named = cursor.execute(text, {"names": mentions.names}).fetchall()
+                return named[:MOST_GATES]
+            return cursor.execute(_QUERIES.text("all_tables")).fetchmany(MOST_GATES)
 
     def _blockers(self) -> list[int]:
         with self._observer.cursor(row_factory=scalar_row) as cursor:
@@ -217,23 +218,29 @@ class _Gate:
         self._connection.rollback()
 
 
+_ALL_TABLES = (ast.VacuumStmt, ast.ReindexStmt, ast.ClusterStmt, ast.CallStmt)
+
+
 class Mentions(Visitor):
     """The relations that a statement names, and whether it is a VACUUM.
 
-    A text that does not parse mentions nothing, which makes the caller hold up every table.
+    `tables` says whether it touches tables at all: ALTER SYSTEM does not; VACUUM without a name and
+    a text that does not parse touch all of them.
     """
 
     def __init__(self, statement: str) -> None:
         self.names: list[str] = []
         self.vacuum = False
+        self.tables = False
         try:
             self(pglast.parse_sql(statement))
         except pglast.parser.ParseError:
-            self.names = []
+            self.tables = True
 
     def visit(self, _ancestors: Any, node: ast.Node) -> None:
         """Collect from the node types that name relations."""
         self.vacuum = self.vacuum or isinstance(node, ast.VacuumStmt)
+        self.tables = self.tables or isinstance(node, _ALL_TABLES)
         if isinstance(node, ast.RangeVar):
             self._add(node.schemaname, node.relname)
         elif isinstance(node, ast.DropStmt):  # lists names where others have tables
@@ -242,4 +249,5 @@ class Mentions(Visitor):
                     self._add(*(part.sval for part in parts))
 
     def _add(self, *parts: str | None) -> None:
+        self.tables = True
         self.names.append(".".join('"' + part.replace('"', '""') + '"' for part in parts if part))
