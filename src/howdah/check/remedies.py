@@ -11,6 +11,7 @@ which would leave an invalid index that `IF NOT EXISTS` then takes for a good on
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 
 from psycopg import sql
@@ -20,6 +21,8 @@ from howdah.check.model import Remedy, Shape
 _BRIEF_LOCK = ("SET lock_timeout = '2s'",)
 _CONCURRENT = ("SET statement_timeout = 0", "SET lock_timeout = '2s'")
 _NOTHING = Shape()
+# The head of a partitioned index's definition as the server prints it: its own index only.
+_ONLY = re.compile(r'^(CREATE (?:UNIQUE )?INDEX (?:"(?:[^"]|"")+"|[^" ]+)) ON ONLY ')
 
 
 def name(*parts: str) -> str:
@@ -35,8 +38,20 @@ def _text(template: str, **parts: sql.Composable) -> str:
     return sql.SQL(template).format(**parts).as_string(None)
 
 
-def drop_index(schema: str, index: str, definition: str, *, shape: Shape = _NOTHING) -> Remedy:
-    """Drop an index without blocking writers; its definition is the inverse."""
+def drop_index(
+    schema: str,
+    index: str,
+    definition: str,
+    *,
+    partitioned: bool = False,
+    shape: Shape = _NOTHING,
+) -> Remedy:
+    """Drop an index without blocking writers; its definition is the inverse.
+
+    The index of a partitioned table (`partitioned`) cannot be dropped concurrently.
+    """
+    if partitioned:
+        return _drop_partitioned_index(schema, index, definition, shape)
     what = sql.Identifier(schema, index)
     statement = _text("DROP INDEX CONCURRENTLY IF EXISTS {i}", i=what)
     return Remedy(
@@ -46,6 +61,21 @@ def drop_index(schema: str, index: str, definition: str, *, shape: Shape = _NOTH
         inverse=(_concurrently(definition),),
         retry_safe=(*_CONCURRENT, statement),
         shape=shape,
+    )
+
+
+def _drop_partitioned_index(schema: str, index: str, definition: str, shape: Shape) -> Remedy:
+    what = sql.Identifier(schema, index)
+    statement = _text("DROP INDEX IF EXISTS {i}", i=what)
+    return Remedy(
+        operation="drop-index",
+        arguments={"index": f"{schema}.{index}"},
+        sql=(*_BRIEF_LOCK, _text("DROP INDEX {i}", i=what)),
+        inverse=(_ONLY.sub(r"\1 ON ", definition, count=1),),
+        retry_safe=(*_BRIEF_LOCK, statement),
+        shape=shape,
+        note="locks the table and all its partitions for a moment: a partitioned index cannot be "
+        "dropped concurrently",
     )
 
 

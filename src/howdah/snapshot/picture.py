@@ -154,6 +154,12 @@ class Picture:
         """Indexes by relation."""
         return _grouped(self.snapshot.indexes.rows, lambda row: row.relation)
 
+    @cached_property
+    def attached_indexes(self) -> dict[int, tuple[Index, ...]]:
+        """Indexes of partitions by the partitioned index that they are attached to."""
+        attached = [row for row in self.snapshot.indexes.rows if row.parent is not None]
+        return _grouped(attached, lambda row: row.parent or 0)
+
     def index_name(self, oid: int) -> str:
         """`schema.name` of an index."""
         row = self.indexes.get(oid)
@@ -168,6 +174,12 @@ class Picture:
     def constraints_of(self) -> dict[int, tuple[Constraint, ...]]:
         """Constraints by relation."""
         return _grouped(self.snapshot.constraints.rows, lambda row: row.relation)
+
+    @cached_property
+    def constraint_copies(self) -> dict[int, tuple[Constraint, ...]]:
+        """Constraints of partitions by the parent's constraint that they were inherited from."""
+        copies = [row for row in self.snapshot.constraints.rows if row.parent is not None]
+        return _grouped(copies, lambda row: row.parent or 0)
 
     @cached_property
     def referencing(self) -> dict[int, tuple[Constraint, ...]]:

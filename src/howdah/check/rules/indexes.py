@@ -1,21 +1,31 @@
-"""Indexes that should not be there, or are not what they seem.
+"""Indexes that are not what they seem.
 
-Owns the rules on the existence and the validity of indexes.
+Owns the rule on the validity of indexes: builds, rebuilds and drops that did not finish.
 """
 
 from __future__ import annotations
 
+import re
+
 from howdah.check import harm, remedies
+from howdah.check.index_algebra import is_usable
+from howdah.check.index_upkeep import upkeep
 from howdah.check.model import (
     Answers,
     Confidence,
     Examination,
     Finding,
+    Remedy,
     Severity,
     rule,
 )
 from howdah.snapshot.facts.catalog import Index
 from howdah.snapshot.picture import Picture
+
+# The names that REINDEX CONCURRENTLY gives to its new and its old copy, and pg_repack to its own.
+_REINDEX_COPY = re.compile(r"_cc(new|old)\d*$")
+_REPACK_COPY = re.compile(r"^index_(\d+)$")
+_DROPPING = re.compile(r"\bdrop\s+index\b", re.IGNORECASE)
 
 
 @rule(
@@ -24,59 +34,114 @@ from howdah.snapshot.picture import Picture
     severity=Severity.WARNING,
     objects="indexes",
     needs=("indexes", "relations", "index_builds"),
-    what="An index whose build or rebuild did not finish, and that no session is building now.",
-    why="The server maintains it on every write and no query may use it. If it is UNIQUE it may "
-    "even refuse rows. A retry with IF NOT EXISTS takes it for the good one.",
-    wrong_when="A build that was waiting for old transactions when the snapshot was taken is "
-    "excluded by pg_stat_progress_create_index; one that began after it was read is not. "
+    what="An index whose build, rebuild or drop did not finish, and that no session works on now. "
+    "Copies left by REINDEX CONCURRENTLY (_ccnew, _ccold) and by pg_repack are said to be such.",
+    why="No query may use it, and once it is ready for inserts every write maintains it. If it is "
+    "UNIQUE it may even refuse rows. A retry with IF NOT EXISTS takes it for the good one.",
+    wrong_when="A build at work on the table is excluded by pg_stat_progress_create_index, which "
+    "is read in the same second as the catalog but not in the same instant. "
     "An index ON ONLY a partitioned table is invalid by design until every partition's index "
     "is attached, and is not reported.",
-    source="PostgreSQL documentation, CREATE INDEX, 'Building Indexes Concurrently'",
+    source="PostgreSQL documentation, CREATE INDEX, 'Building Indexes Concurrently', and REINDEX, "
+    "'Rebuilding Indexes Concurrently'",
 )
 def invalid_index(picture: Picture, _: Answers) -> Examination:
-    """Invalid indexes, those in progress and those of partitioned parents left out."""
-    building = {build.index_oid for build in picture.snapshot.index_builds.rows}
-    busy_tables = {build.relation_oid for build in picture.snapshot.index_builds.rows}
-    indexes = [index for index in picture.snapshot.indexes.rows if not index.is_partitioned]
-    invalid = [
-        index
-        for index in indexes
-        if not index.is_valid and index.oid not in building and index.relation not in busy_tables
-    ]
+    """Invalid indexes, those at work and those of partitioned parents left out."""
+    fact = picture.snapshot.indexes
+    indexes = [index for index in fact.rows if not index.is_partitioned]
+    broken = [index for index in indexes if not is_usable(index)]
+    at_rest = [index for index in broken if not _is_worked_on(picture, index)]
+    unknown = [fact.reason] if fact.reason else []
+    if len(at_rest) < len(broken):
+        unknown.append(f"{len(broken) - len(at_rest)} being built or dropped now")
+    if at_rest and not _sees_builds(picture):
+        unknown.append(
+            f"{len(at_rest)} invalid, but the role may not see whether they are being built. "
+            "Try: GRANT pg_monitor to it"
+        )
+        at_rest = []
+    examined = len(indexes) - len(broken) + len(at_rest)
     return Examination(
-        examined=len(indexes),
-        of=len(indexes) + picture.snapshot.indexes.left_out,
-        unknown=picture.snapshot.indexes.reason,
-        findings=tuple(_invalid(picture, index) for index in invalid),
+        examined=examined,
+        of=len(indexes) + fact.left_out,
+        unknown="; ".join(unknown),
+        findings=tuple(_finding(picture, index) for index in at_rest),
     )
 
 
-def _invalid(picture: Picture, index: Index) -> Finding:
+def _sees_builds(picture: Picture) -> bool:
+    return picture.server.is_superuser or picture.server.is_monitor
+
+
+def _is_worked_on(picture: Picture, index: Index) -> bool:
+    """Whether a session builds an index of its table, or drops this one."""
+    builds = picture.snapshot.index_builds.rows
+    if any(index.relation == b.relation_oid or index.oid == b.index_oid for b in builds):
+        return True
+    return any(
+        session.state == "active"
+        and session.query is not None
+        and index.name in session.query
+        and _DROPPING.search(session.query) is not None
+        for session in picture.snapshot.sessions.rows
+    )
+
+
+def _finding(picture: Picture, index: Index) -> Finding:
     name = f"{index.schema}.{index.name}"
-    statistics = picture.table_statistics.get(index.relation)
-    writes = statistics.inserted + statistics.updated if statistics else 0
+    cost = upkeep(picture, index)
+    origin = _origin(picture, index)
+    upkept = "every write maintains it" if index.is_ready else "nothing maintains it"
+    written = harm.waste(1, cost.entries_per_hour) if index.is_ready and cost.entries else 0.0
     return Finding(
         rule="invalid-index",
         object=name,
         severity=Severity.WARNING,
-        claim=f"{name} is invalid: every write maintains it and no query can use it.",
+        claim=f"{name} is {origin or 'invalid'}: {upkept} and no query can use it.",
         evidence=(
             {
                 "index": name,
                 "table": picture.relation_name(index.relation),
                 "is_valid": index.is_valid,
                 "is_ready": index.is_ready,
-                "size_pages": picture.pages(index.oid),
+                "is_live": index.is_live,
+                "is_unique": index.is_unique,
+                "size_pages": cost.pages,
+                "entries_written_per_hour": cost.entries_per_hour if index.is_ready else 0,
                 "definition": index.definition,
             },
         ),
         confidence=Confidence.PROVEN,
         refuted_by="a row for it in pg_stat_progress_create_index: then it is being built",
         cost_if_wrong="a build in progress is lost and must be started again",
-        harm=harm.held(picture.pages(index.oid)) + harm.waste(1, picture.per_hour(writes)),
-        remedies=(
-            remedies.reindex(index.schema, index.name),
-            remedies.drop_index(index.schema, index.name, index.definition),
-        ),
+        harm=harm.held(cost.pages) + written,
+        remedies=_remedies(index, is_copy=bool(origin)),
         window=picture.window,
     )
+
+
+def _origin(picture: Picture, index: Index) -> str:
+    """What left it behind, '' where only a build can have."""
+    if not index.is_live:
+        return "half dropped by a DROP INDEX CONCURRENTLY that did not finish"
+    copy = _REINDEX_COPY.search(index.name)
+    if copy:
+        which = "new" if copy[1] == "new" else "old"
+        return f"the {which} copy of a REINDEX CONCURRENTLY that did not finish"
+    repacked = _REPACK_COPY.match(index.name)
+    if repacked and int(repacked[1]) in picture.indexes:
+        original = picture.index_name(int(repacked[1]))
+        return f"a copy of {original} left by a pg_repack that did not finish"
+    return ""
+
+
+def _remedies(index: Index, *, is_copy: bool) -> tuple[Remedy, ...]:
+    """Rebuild what was wanted, drop what was only a copy; what has a duty can only be rebuilt."""
+    drop = remedies.drop_index(index.schema, index.name, index.definition)
+    if is_copy:
+        return (drop,)
+    note = "fails while rows violate its uniqueness; find and mend them first"
+    rebuild = remedies.reindex(index.schema, index.name, note=note if index.is_unique else "")
+    if index.constraint is not None or index.parent is not None:
+        return (rebuild,)
+    return (rebuild, drop)
