@@ -10,8 +10,12 @@ from __future__ import annotations
 import msgspec
 
 
-class Row(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """The base of all rows: frozen, built by keyword."""
+class Row(msgspec.Struct, frozen=True, kw_only=True, gc=False, array_like=True):
+    """The base of all rows: frozen, built by keyword.
+
+    Encoded as an array in the order of the fields, which is the order of the query's columns: a
+    hundred thousand rows are built without a Python step for each.
+    """
 
 
 class Database(Row, frozen=True, kw_only=True):
@@ -68,6 +72,7 @@ class Relation(Row, frozen=True, kw_only=True):
     is_partition: bool
     is_extension_member: bool
     is_populated: bool  # False for a materialised view WITH NO DATA
+    is_locked: bool  # behind ACCESS EXCLUSIVE: its indexes and some constraints are left out
     access_method: str | None
     tuples: float  # reltuples; -1: never vacuumed or analysed
     pages: int
@@ -96,6 +101,7 @@ class Column(Row, frozen=True, kw_only=True):
     type_schema: str
     not_null: bool
     has_default: bool
+    default: str | None = None  # the expression as the server prints it
     identity: str  # '' none, a always, d by default
     generated: str  # '' no, s stored, v virtual
     collation: int  # 0: the type has none
@@ -137,6 +143,7 @@ class Index(Row, frozen=True, kw_only=True):
     tuples: float
     pages: int
     options: tuple[str, ...]
+    xid_age: int | None = None  # age(pg_class.xmin): transactions since its entry last changed
 
 
 class Constraint(Row, frozen=True, kw_only=True):
@@ -242,6 +249,7 @@ class Collation(Row, frozen=True, kw_only=True):
     """A collation whose recorded version differs from the operating system's, and its indexes."""
 
     oid: int
+    schema: str = "pg_catalog"
     name: str
     provider: str
     version: str | None
