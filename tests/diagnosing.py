@@ -10,6 +10,7 @@ from howdah.check.model import Result, Rule
 from howdah.sandbox.sandbox import Sandbox
 from howdah.sandbox.schema import dump_schema
 from howdah.snapshot import collect
+from howdah.snapshot.options import Options
 from howdah.snapshot.picture import Picture
 from howdah.testing import Database
 
@@ -17,7 +18,7 @@ from howdah.testing import Database
 def take_picture(database: Database, *, user: str = "postgres", **options: Any) -> Picture:
     """A picture of the database as that role sees it; by default without the second sample."""
     settings = {"sample_seconds": 0.0} | options
-    return Picture(collect.take(database.dsn_of(user), collect.Options(**settings)))
+    return Picture(collect.take(database.dsn_of(user), Options(**settings)))
 
 
 def examine(database: Database, rule: Rule, *, user: str = "postgres", **options: Any) -> Result:
