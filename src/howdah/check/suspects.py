@@ -245,7 +245,8 @@ def missed(picture: Picture, answer: Answer, predicate: Predicate) -> Scan | Non
 
 def _is_of(picture: Picture, scan: Scan, root: int) -> bool:
     members = {root, *picture.leaves(root)}
-    return scan.relation in {picture.relation_name(oid) for oid in members}
+    names = {picture.relation_name(oid).replace('"', "") for oid in members}
+    return (scan.relation or "").replace('"', "") in names  # a plan quotes names where needed
 
 
 def reads_the_table(picture: Picture, suspect: Suspect) -> bool:
