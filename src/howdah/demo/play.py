@@ -1,0 +1,109 @@
+"""The story: build, let live, diagnose, cure, diagnose again, write the page.
+
+Owns the order and the words. Must never touch a server that it did not start.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from rich.console import Console
+from rich.status import Status
+
+from howdah.check import api
+from howdah.check.diagnosis import Diagnosis
+from howdah.check.model import Kind
+from howdah.clock import SYSTEM_CLOCK, Clock
+from howdah.demo import cure, shop
+from howdah.demo.traffic import running
+from howdah.postgres import Server
+from howdah.report import html, json, terminal
+from howdah.snapshot import collect
+from howdah.snapshot.model import Snapshot
+from howdah.snapshot.options import Options
+
+_LIVE_SECONDS = 12.0
+_AFTER_SECONDS = 6.0  # one round of autovacuum, which was set to five seconds
+
+
+class _Teller:
+    """Progress: a moving line on a terminal, plain lines elsewhere."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._status: Status | None = None
+
+    def step(self, text: str) -> None:
+        """A new chapter: it stays on the screen."""
+        self.done()
+        self._console.print(f"[bold]{text}[/bold]")
+        if sys.stderr.isatty():
+            self._status = Console(stderr=True).status("")
+            self._status.start()
+
+    def detail(self, text: str) -> None:
+        """What is going on inside the chapter."""
+        if self._status is not None:
+            self._status.update(text)
+
+    def done(self) -> None:
+        """Take the moving line away."""
+        if self._status is not None:
+            self._status.stop()
+            self._status = None
+
+
+def play(console: Console, page: Path, *, clock: Clock = SYSTEM_CLOCK) -> None:
+    """Tell the whole story on a server of its own, and write the page with before and after."""
+    teller = _Teller(console)
+    started = clock.monotonic()
+    try:
+        teller.step("1. A shop on a PostgreSQL of its own")
+        with Server.start(settings=shop.SETTINGS) as server:
+            dsn = shop.build(server, teller.detail)
+            teller.step(f"2. Customers, publishers and a forgotten report: {_LIVE_SECONDS:g} s")
+            with running(server, shop.DATABASE) as traffic:
+                clock.sleep(_LIVE_SECONDS)
+                teller.step("3. Diagnosis, read-only; remedies are tried on a sandbox")
+                seen, before = _diagnose(dsn, teller)
+                teller.done()
+                terminal.render(json.contract(before), console)
+                teller.step("4. Applying what was proven; ending the forgotten report")
+                traffic.end_report()
+                _tell(console, cure.apply(server, shop.DATABASE, before))
+                clock.sleep(_AFTER_SECONDS)
+                teller.step("5. Diagnosis again")
+                seen, after = _diagnose(dsn, teller)
+    finally:
+        teller.done()
+    page.write_text(html.page(after, snapshot=seen, before=before), encoding="utf-8")
+    _compare(console, before, after)
+    console.print(f"\nAll of it in {clock.monotonic() - started:.0f} s. The page: {page}")
+
+
+def _diagnose(dsn: str, teller: _Teller) -> tuple[Snapshot, Diagnosis]:
+    snapshot = collect.take(dsn, Options(), progress=teller.detail)
+    schema = api.schema_source(dsn, snapshot)
+    return snapshot, api.diagnose(snapshot, schema=schema, progress=teller.detail)
+
+
+def _tell(console: Console, applied: tuple[cure.Applied, ...]) -> None:
+    for each in applied:
+        outcome = f"refused: {each.refused}" if each.refused else "done"
+        console.print(f"   {each.remedy.operation} for {each.finding.object}: {outcome}")
+
+
+def _compare(console: Console, before: Diagnosis, after: Diagnosis) -> None:
+    """What turned ok, what is left and why, what the rules could not tell."""
+    left = {finding.id: finding for finding in after.ranked}
+    was = {finding.id: finding for finding in before.ranked}
+    cured = [finding for key, finding in was.items() if key not in left]
+    console.print(f"\n[bold]Before: {len(was)} findings. Now: {len(left)}.[/bold]")
+    for finding in cured:
+        console.print(f"   cured     {finding.rule}: {finding.object}")
+    for key, finding in left.items():
+        word = "left     " if key in was else "new      "
+        console.print(f"   {word} {finding.rule}: {finding.object}")
+    unknown = len(after.of_kind(Kind.UNKNOWN))
+    console.print(f"   unknown   {unknown} rules; each says why in the page")
