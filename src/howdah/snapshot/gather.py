@@ -59,8 +59,13 @@ class Gathered(msgspec.Struct, frozen=True, kw_only=True):
 def gather(
     connection: psycopg.Connection, *, options: Options, clock: Clock, progress: Progress
 ) -> Gathered:
-    """Read every fact of the plan at one moment; the transaction is closed when this returns."""
+    """Read every fact of the plan at one moment; no transaction is open when this returns.
+
+    Where the deadline comes before the last fact, the rest is read in transactions of their own,
+    each under the same deadline: such a fact says how much younger than the picture it is.
+    """
     major = connection.info.server_version // 10000
+    began = clock.monotonic()
     with picture_transaction(connection, major=major, options=options, clock=clock) as reading:
         path = own_path(connection)
         pin(connection, major)
@@ -68,12 +73,16 @@ def gather(
         questions = _Questions(reading, server, options)
         sample = reading.ask(COUNTERS.text("counter_sample", major), {})
         resets = reading.ask(SERVER.text("resets"), {})
-        reading.refresh_locked()
-        asked = {}
-        for part in PARTS:
-            progress(part.fact)
-            asked[part.fact] = questions.about(part)
-        seconds = reading.seconds_open
+        asked = _ask(questions, PARTS, progress)
+    seconds = reading.seconds
+    while late := _late(asked, questions):
+        after = clock.monotonic() - began
+        with picture_transaction(connection, major=major, options=options, clock=clock) as again:
+            pin(connection, major)
+            questions.reading = again
+            answers = _ask(questions, late, progress)
+        seconds = max(seconds, again.seconds)
+        asked |= {fact: _younger(answer, after) for fact, answer in answers.items()}
     progress("making rows")
     return Gathered(
         server=server,
@@ -86,6 +95,37 @@ def gather(
     )
 
 
+def _ask(questions: _Questions, parts: tuple[Part, ...], progress: Progress) -> dict[str, Asked]:
+    """Ask for parts in order until the deadline; always for the first one."""
+    asked: dict[str, Asked] = {}
+    questions.reading.refresh_locked()
+    for part in parts:
+        if asked and questions.reading.is_late:
+            break
+        progress(part.fact)
+        questions.fresh = not asked
+        asked[part.fact] = questions.about(part)
+    return asked
+
+
+def _late(asked: dict[str, Asked], questions: _Questions) -> tuple[Part, ...]:
+    """The parts to ask in another transaction: not reached, or cut off by the deadline.
+
+    What timed out although the whole time was its own is not asked a second time.
+    """
+    return tuple(
+        part
+        for part in PARTS
+        if part.fact not in asked
+        or (asked[part.fact].answer.status is Status.TIMEOUT and part.fact not in questions.tried)
+    )
+
+
+def _younger(asked: Asked, seconds: float) -> Asked:
+    note = f"read {seconds:.1f} s after the picture began, in a transaction of its own"
+    return msgspec.structs.replace(asked, note=f"{asked.note}; {note}" if asked.note else note)
+
+
 class _Questions:
     """The questions of one picture: each part's block, parameters and conditions."""
 
@@ -94,10 +134,14 @@ class _Questions:
         self.server = server
         self.options = options
         self.extension_schemas: dict[str, str] = {}
+        self.tried: set[str] = set()  # facts that had a transaction's whole time
+        self.fresh = False
         self._fed: dict[str, list[int]] = {"fed_relations": [], "fed_columns": [], "fed_values": []}
 
     def about(self, part: Part) -> Asked:
         """Ask for one part, and for what is missing from it."""
+        if self.fresh:
+            self.tried.add(part.fact)
         special = {
             "extensions": self._extensions,
             "sequences": self._sequences,

@@ -13,6 +13,9 @@ from typing import Any
 import msgspec
 import psycopg
 from msgspec.structs import replace
+from psycopg.abc import AdaptContext, Buffer
+from psycopg.adapt import Loader
+from psycopg.pq import Format
 
 from howdah.postgres.versions import normal_slru, normal_wait
 from howdah.snapshot.facts.activity import Session
@@ -21,6 +24,7 @@ from howdah.snapshot.facts.counters import Slru, Statement
 from howdah.snapshot.texts import blanked
 
 _BATCH = 5000
+_SHARED_BYTES = 63  # as long as a name can be
 
 
 def made(cursor: psycopg.Cursor[Any], kind: type[Row]) -> tuple[Row, ...]:
@@ -59,3 +63,32 @@ _POLISH: dict[type[Row], Callable[[Any], Row]] = {
     Statement: _statement,
     Slru: _slru,
 }
+
+
+class SharedText(Loader):
+    """Text that is equal is one object: a hundred thousand columns have a handful of types.
+
+    The cache lives as long as the cursor's loaders; long texts rarely repeat and are not kept.
+    """
+
+    format = Format.BINARY
+
+    def __init__(self, oid: int, context: AdaptContext | None = None) -> None:
+        super().__init__(oid, context)
+        self._known: dict[bytes, str] = {}
+
+    def load(self, data: Buffer) -> str:
+        """One value; the session's encoding is pinned to UTF-8."""
+        raw = bytes(data)
+        if len(raw) > _SHARED_BYTES:
+            return raw.decode(errors="replace")
+        known = self._known.get(raw)
+        if known is None:
+            known = self._known[raw] = raw.decode(errors="replace")
+        return known
+
+
+def share_texts(cursor: psycopg.Cursor[Any]) -> None:
+    """Make a cursor read names and texts as shared objects."""
+    for name in ("name", "text"):
+        cursor.adapters.register_loader(name, SharedText)

@@ -20,6 +20,7 @@ from howdah.errors import from_database
 from howdah.query import load
 from howdah.snapshot.facts import Status
 from howdah.snapshot.options import Options
+from howdah.snapshot.rows import share_texts
 
 _SESSION = load("howdah.snapshot", "sql/session.sql")
 SERVER = load("howdah.snapshot", "sql/server.sql")
@@ -36,6 +37,7 @@ _BY_CLASS = {
     "40": Status.TIMEOUT,  # transaction_rollback: a standby's conflict with recovery
     "53": Status.TIMEOUT,  # insufficient_resources
 }
+_USEFUL_SECONDS = 0.02
 _LOCK_SHARES = 4  # one lock may take a quarter of our patience: lock_timeout is per lock
 
 
@@ -74,11 +76,17 @@ class Reading:
         self._options = options
         self._opened = clock.monotonic()
         self._patience_ms = float(options.lock_timeout_ms)
+        self.seconds = 0.0  # how long it was open, once it is closed
 
     @property
     def seconds_open(self) -> float:
         """How long this transaction is open by now."""
         return self._clock.monotonic() - self._opened
+
+    @property
+    def is_late(self) -> bool:
+        """Whether the deadline is too near to ask for more."""
+        return self._options.open_seconds - self.seconds_open < _USEFUL_SECONDS
 
     def ask(self, text: str, parameters: Mapping[str, Any], *, schema: str | None = None) -> Answer:
         """Ask once; behind a lock, look anew for locked relations and ask a second time.
@@ -102,14 +110,13 @@ class Reading:
 
     def _once(self, text: str, parameters: Mapping[str, Any], schema: str | None) -> Answer:
         began = self._clock.monotonic()
-        left = self._options.open_seconds - self.seconds_open
-        if left < 0.01:
-            return Answer(
-                cursor=None, seconds=0.0, status=Status.TIMEOUT, reason=self._late_reason()
-            )
+        if self.is_late:
+            reason = f"not reached within the {self._options.open_seconds:g} s of the picture"
+            return Answer(cursor=None, seconds=0.0, status=Status.TIMEOUT, reason=reason)
         try:
-            self._mark(left)
+            self._mark(self._options.open_seconds - self.seconds_open)
             cursor = self.connection.cursor(binary=True)
+            share_texts(cursor)
             cursor.execute(_composed(text, schema), parameters)
             self.connection.execute(_SESSION.text("keep"))
         except psycopg.Error as error:
@@ -135,9 +142,6 @@ class Reading:
             self._patience_ms = max(0.0, self._patience_ms - seconds * 1000)
         return Answer(cursor=None, seconds=seconds, status=status, reason=_reason(error))
 
-    def _late_reason(self) -> str:
-        return f"not reached within the {self._options.open_seconds:g} s of the picture"
-
 
 def _reason(error: psycopg.Error) -> str:
     found = from_database(error)
@@ -155,8 +159,10 @@ def picture_transaction(
     connection: psycopg.Connection, *, major: int, options: Options, clock: Clock
 ) -> Iterator[Reading]:
     """Everything read inside is of one moment; closed at the end whatever happened inside."""
+    reading = Reading(connection, major=major, options=options, clock=clock)
     with _transaction(connection, "begin"):
-        yield Reading(connection, major=major, options=options, clock=clock)
+        yield reading
+    reading.seconds = reading.seconds_open
 
 
 @contextmanager
@@ -200,7 +206,7 @@ def pin(connection: psycopg.Connection, major: int) -> None:
         "client_encoding": "UTF8",
         "jit": "off",
         "max_parallel_workers_per_gather": "0",
-        "work_mem": "16MB",
+        "work_mem": "64MB",
     }
     if major >= 15:
         settings["stats_fetch_consistency"] = "snapshot"

@@ -212,9 +212,55 @@ optioned AS MATERIALIZED (
   FROM pg_catalog.pg_attribute AS a
   JOIN pg_catalog.pg_class AS c ON c.oid = a.attrelid AND c.relkind IN ('i', 'I')
   WHERE a.attoptions IS NOT NULL
+),
+own AS MATERIALIZED (
+  SELECT
+    t.relname AS table_name, tn.nspname AS table_schema,
+    x.relname AS name, n.nspname AS schema, x.relkind, x.relam, x.reltablespace, x.reltuples,
+    x.relpages, x.reloptions, x.xmin AS changed, i.*
+  -- Before 15 pg_index has no indnullsnotdistinct, and the bare name means that of `older`.
+  FROM (SELECT false AS indnullsnotdistinct) AS older
+  CROSS JOIN LATERAL (
+    SELECT g.*, indnullsnotdistinct AS nulls_not_distinct FROM pg_catalog.pg_index AS g
+  ) AS i
+  JOIN pg_catalog.pg_class AS x ON x.oid = i.indexrelid
+  JOIN pg_catalog.pg_namespace AS n ON n.oid = x.relnamespace
+  JOIN pg_catalog.pg_class AS t ON t.oid = i.indrelid
+  JOIN pg_catalog.pg_namespace AS tn ON tn.oid = t.relnamespace
+  WHERE t.relpersistence <> 't'
+    AND tn.nspname NOT IN ('pg_catalog', 'information_schema', 'pg_toast')
+    AND i.indrelid <> ALL (%(locked)s::oid[])
+),
+keys AS MATERIALIZED (
+  SELECT
+    u.indexrelid,
+    pg_catalog.array_agg(
+      CASE
+        WHEN u.number = 0 THEN pg_catalog.pg_get_indexdef(u.indexrelid, u.at, false)
+        ELSE pg_catalog.quote_ident(a.attname)
+      END ORDER BY u.at
+    ) AS definitions,
+    coalesce(pg_catalog.bool_and(
+      u.at > u.indnkeyatts
+      OR (
+        a.attcollation = u.indcollation[u.at - 1]
+        AND (u.types[u.at] = a.atttypid OR (u.types[u.at] = 25 AND a.atttypid = 1043))
+      )
+    ), false) AS is_plain
+  FROM (
+    SELECT
+      o.indexrelid, o.indrelid, o.indnkeyatts, o.indcollation, s.types,
+      p.at, o.indkey[p.at - 1] AS number
+    FROM own AS o
+    JOIN classes AS s ON s.indclass = o.indclass
+    CROSS JOIN LATERAL pg_catalog.generate_series(1, o.indnatts::int4) AS p (at)
+  ) AS u
+  LEFT JOIN pg_catalog.pg_attribute AS a
+    ON a.attrelid = u.indrelid AND a.attnum = u.number AND a.attnum > 0
+  GROUP BY u.indexrelid
 )
 SELECT
-  i.indexrelid AS oid, i.indrelid AS relation, n.nspname AS schema, x.relname AS name,
+  i.indexrelid AS oid, i.indrelid AS relation, i.schema, i.name,
   m.amname AS method,
   i.indkey::int2[] AS columns,
   k.definitions AS column_definitions,
@@ -231,27 +277,27 @@ SELECT
   i.indcollation::oid[] AS collations,
   i.indoption::int2[] AS column_options,
   i.indisunique AS is_unique, i.indisprimary AS is_primary, i.indisexclusion AS is_exclusion,
-  i.indimmediate AS is_immediate,
-  -- Before 15 pg_index has no such column, and the name means the outer one.
-  (SELECT indnullsnotdistinct FROM pg_catalog.pg_index AS own
-   WHERE own.indexrelid = i.indexrelid) AS nulls_not_distinct,
+  i.indimmediate AS is_immediate, i.nulls_not_distinct,
   i.indisvalid AS is_valid, i.indisready AS is_ready, i.indislive AS is_live,
   i.indisclustered AS is_clustered, i.indisreplident AS is_replica_identity,
-  x.relkind = 'I' AS is_partitioned,
+  i.relkind = 'I' AS is_partitioned,
   i.indexrelid IN (
     SELECT e.objid FROM pg_catalog.pg_depend AS e
     WHERE e.classid = 'pg_catalog.pg_class'::pg_catalog.regclass AND e.deptype = 'e'
   ) AS is_extension_member,
   p.predicate,
   CASE
-    WHEN k.is_plain AND x.reloptions IS NULL AND x.reltablespace = 0
-      AND i.indexprs IS NULL AND NOT i.indisexclusion AND i.indoption::text !~ '[1-9]'
-      AND NOT (SELECT indnullsnotdistinct FROM pg_catalog.pg_index AS own
-               WHERE own.indexrelid = i.indexrelid)
+    WHEN k.is_plain AND i.reloptions IS NULL AND i.reltablespace = 0
+      AND i.indexprs IS NULL AND NOT i.indisexclusion AND NOT i.nulls_not_distinct
+      AND NOT EXISTS (
+        SELECT FROM pg_catalog.generate_series(0, i.indnkeyatts - 1) AS u (at)
+        WHERE i.indoption[u.at] <> 0
+      )
     THEN 'CREATE ' || CASE WHEN i.indisunique THEN 'UNIQUE ' ELSE '' END || 'INDEX '
-      || pg_catalog.quote_ident(x.relname) || ' ON ' || CASE WHEN x.relkind = 'I' THEN 'ONLY ' ELSE '' END
-      || pg_catalog.quote_ident(tn.nspname) || '.' || pg_catalog.quote_ident(t.relname) || ' USING '
-      || pg_catalog.quote_ident(m.amname) || ' ('
+      || pg_catalog.quote_ident(i.name)
+      || ' ON ' || CASE WHEN i.relkind = 'I' THEN 'ONLY ' ELSE '' END
+      || pg_catalog.quote_ident(i.table_schema) || '.' || pg_catalog.quote_ident(i.table_name)
+      || ' USING ' || pg_catalog.quote_ident(m.amname) || ' ('
       || pg_catalog.array_to_string(k.definitions[: i.indnkeyatts], ', ') || ')'
       || CASE
         WHEN i.indnatts > i.indnkeyatts THEN ' INCLUDE ('
@@ -264,47 +310,23 @@ SELECT
   q.conname AS constraint,
   coalesce(v.keys, 0) AS foreign_keys_served,
   h.inhparent AS parent,
-  x.reltuples::float8 AS tuples, x.relpages AS pages,
-  coalesce(x.reloptions, '{}') AS options,
+  i.reltuples::float8 AS tuples, i.relpages AS pages,
+  coalesce(i.reloptions, '{}') AS options,
   CASE
-    WHEN pg_catalog.age(x.xmin) BETWEEN 0 AND 2147483646 THEN pg_catalog.age(x.xmin)
+    WHEN pg_catalog.age(i.changed) BETWEEN 0 AND 2147483646 THEN pg_catalog.age(i.changed)
   END AS xid_age -- a frozen row may keep an xmin of an earlier round
-FROM pg_catalog.pg_index AS i
-CROSS JOIN (SELECT false AS indnullsnotdistinct) AS older
-JOIN pg_catalog.pg_class AS x ON x.oid = i.indexrelid
-JOIN pg_catalog.pg_namespace AS n ON n.oid = x.relnamespace
-JOIN pg_catalog.pg_class AS t ON t.oid = i.indrelid
-JOIN pg_catalog.pg_namespace AS tn ON tn.oid = t.relnamespace
-JOIN pg_catalog.pg_am AS m ON m.oid = x.relam
+FROM own AS i
+JOIN keys AS k ON k.indexrelid = i.indexrelid
+JOIN pg_catalog.pg_am AS m ON m.oid = i.relam
 JOIN classes AS s ON s.indclass = i.indclass
 LEFT JOIN served AS v ON v.conindid = i.indexrelid
 LEFT JOIN pg_catalog.pg_constraint AS q
   ON q.conindid = i.indexrelid AND q.contype IN ('p', 'u', 'x')
 LEFT JOIN pg_catalog.pg_inherits AS h ON h.inhrelid = i.indexrelid
 CROSS JOIN LATERAL (
-  SELECT
-    pg_catalog.array_agg(
-      CASE
-        WHEN u.number = 0 THEN pg_catalog.pg_get_indexdef(i.indexrelid, u.at::int4, false)
-        ELSE pg_catalog.quote_ident(a.attname)
-      END ORDER BY u.at
-    ) AS definitions,
-    coalesce(pg_catalog.bool_and(
-      u.at > i.indnkeyatts
-      OR (
-        a.attcollation = i.indcollation[u.at - 1]
-        AND (s.types[u.at] = a.atttypid OR (s.types[u.at] = 25 AND a.atttypid = 1043))
-      )
-    ), false) AS is_plain
-  FROM pg_catalog.unnest(i.indkey::int2[]) WITH ORDINALITY AS u (number, at)
-  LEFT JOIN pg_catalog.pg_attribute AS a ON a.attrelid = i.indrelid AND a.attnum = u.number
-) AS k
-CROSS JOIN LATERAL (
   SELECT pg_catalog.pg_get_expr(i.indpred, i.indrelid) AS predicate
+  OFFSET 0 -- computed once, though it is used twice
 ) AS p
-WHERE t.relpersistence <> 't'
-  AND tn.nspname NOT IN ('pg_catalog', 'information_schema', 'pg_toast')
-  AND i.indrelid <> ALL (%(locked)s::oid[])
 
 -- name: indexes_left_out
 -- purpose: how many indexes are not read because their table is locked
