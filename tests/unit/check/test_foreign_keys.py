@@ -104,6 +104,14 @@ def test_what_the_planner_serves_is_ok() -> None:
     assert judged(schema(index(2, "a", method="hash")), serves=True).kind is Kind.OK
 
 
+@pytest.mark.parametrize("method", ["brin", "bloom"])
+def test_an_index_that_finds_only_pages_does_not_serve(method: str) -> None:
+    seen = schema(index(2, "a", method=method))
+    said = {each: Answer(answered=True, serves=True, method=method) for each in asked(seen)}
+    (finding,) = verdict(foreign_key_without_index, seen, said).findings
+    assert finding.evidence[1]["because"] == f"{method} finds pages, not rows"
+
+
 def test_what_the_planner_does_not_serve_is_found_with_its_near_misses() -> None:
     (finding,) = judged(schema(index(2, "ba"), index(3, "c")), serves=False).findings
     assert finding.object == "public.orders.orders_a_fkey"

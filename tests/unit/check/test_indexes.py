@@ -7,8 +7,8 @@ import pytest
 from howdah.check.model import Kind
 from howdah.check.rules.indexes import invalid_index
 from howdah.snapshot.facts import Status
-from howdah.snapshot.facts.activity import IndexBuild, Session
-from tests.making import fact, objects, picture, row, server, verdict
+from howdah.snapshot.facts.activity import IndexBuild, Lock
+from tests.making import fact, objects, picture, row, verdict
 from tests.unit.check.indexing import index, table
 
 TABLE = table()
@@ -28,19 +28,17 @@ def test_an_index_being_built_is_not_reported() -> None:
     assert (result.examined, result.of) == (1, 2)
 
 
-def test_an_index_being_dropped_is_not_reported() -> None:
-    dropping = row(Session, state="active", query="drop  index CONCURRENTLY orders_total")
-    seen = picture(relations=[TABLE], indexes=[BROKEN], sessions=[dropping])
+@pytest.mark.parametrize("on", [1, 2])
+def test_an_index_being_dropped_is_not_reported(on: int) -> None:
+    dropping = row(Lock, relation_oid=on, mode="ShareUpdateExclusiveLock", is_granted=True)
+    seen = picture(relations=[TABLE], indexes=[BROKEN], locks=[dropping])
     assert verdict(invalid_index, seen).kind is Kind.UNKNOWN
 
 
-def test_a_role_that_cannot_see_builds_knows_nothing_of_an_invalid_index() -> None:
-    blind = server(is_superuser=False, is_monitor=False)
-    seen = picture(of=blind, relations=[TABLE], indexes=[BROKEN, index(3, "b")])
-    result = verdict(invalid_index, seen)
-    assert result.kind is Kind.OK
-    assert (result.examined, result.of) == (1, 2)
-    assert "pg_monitor" in result.reason
+def test_a_writer_that_waits_does_not_hide_an_invalid_index() -> None:
+    writing = row(Lock, relation_oid=1, mode="RowExclusiveLock", is_granted=True)
+    seen = picture(relations=[TABLE], indexes=[BROKEN], locks=[writing])
+    assert verdict(invalid_index, seen).kind is Kind.FINDING
 
 
 def test_a_partitioned_index_in_progress_is_not_reported() -> None:

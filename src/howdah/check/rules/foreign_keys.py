@@ -29,6 +29,9 @@ SMALL_TABLE_PAGES = 64
 # Where no parent was deleted in the window, one is taken to be deleted once a year: enough to rank
 # such keys among themselves, and never above one that is paid for.
 _HOURS_TO_A_DELETE = 365 * 24
+# Methods that a planner may use for the check, and that still read a share of the whole table or
+# index for every row.
+_PAGE_METHODS = frozenset({"brin", "bloom"})
 _ACTIONS = {
     "a": "no action",
     "r": "restrict",
@@ -141,7 +144,7 @@ def _unserved(picture: Picture, key: Constraint, answers: Answers) -> tuple[list
             return [], "no planner was asked"
         if not answer.answered:
             return [], answer.reason or "the planner did not answer"
-        if not answer.serves:
+        if not answer.serves or answer.method in _PAGE_METHODS:
             unserved.append(table)
     return unserved, ""
 
@@ -226,7 +229,7 @@ def _why_not(picture: Picture, index: Index, columns: set[str]) -> str:
     reasons = (
         (not is_usable(index), "it is invalid"),
         (index.predicate is not None, "it is partial, and the check does not imply its predicate"),
-        (index.method == "brin", "BRIN finds page ranges, not rows"),
+        (index.method in _PAGE_METHODS, f"{index.method} finds pages, not rows"),
         (first not in columns, "it begins with another column"),
     )
     return next((why for holds, why in reasons if holds), "the planner does not use it")

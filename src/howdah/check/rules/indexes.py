@@ -25,7 +25,8 @@ from howdah.snapshot.picture import Picture
 # The names that REINDEX CONCURRENTLY gives to its new and its old copy, and pg_repack to its own.
 _REINDEX_COPY = re.compile(r"_cc(new|old)\d*$")
 _REPACK_COPY = re.compile(r"^index_(\d+)$")
-_DROPPING = re.compile(r"\bdrop\s+index\b", re.IGNORECASE)
+# What CREATE INDEX, REINDEX and DROP INDEX hold on the table; the last two without CONCURRENTLY.
+_WORKING = frozenset({"ShareUpdateExclusiveLock", "ShareLock", "AccessExclusiveLock"})
 
 
 @rule(
@@ -54,12 +55,6 @@ def invalid_index(picture: Picture, _: Answers) -> Examination:
     unknown = [fact.reason] if fact.reason else []
     if len(at_rest) < len(broken):
         unknown.append(f"{len(broken) - len(at_rest)} being built or dropped now")
-    if at_rest and not _sees_builds(picture):
-        unknown.append(
-            f"{len(at_rest)} invalid, but the role may not see whether they are being built. "
-            "Try: GRANT pg_monitor to it"
-        )
-        at_rest = []
     examined = len(indexes) - len(broken) + len(at_rest)
     return Examination(
         examined=examined,
@@ -69,21 +64,18 @@ def invalid_index(picture: Picture, _: Answers) -> Examination:
     )
 
 
-def _sees_builds(picture: Picture) -> bool:
-    return picture.server.is_superuser or picture.server.is_monitor
-
-
 def _is_worked_on(picture: Picture, index: Index) -> bool:
-    """Whether a session builds an index of its table, or drops this one."""
+    """Whether a session builds an index of its table, or holds the lock of a build or a drop.
+
+    A DROP INDEX CONCURRENTLY reports no progress, but while it waits for readers its locks are
+    seen, by every role.
+    """
     builds = picture.snapshot.index_builds.rows
     if any(index.relation == b.relation_oid or index.oid == b.index_oid for b in builds):
         return True
     return any(
-        session.state == "active"
-        and session.query is not None
-        and index.name in session.query
-        and _DROPPING.search(session.query) is not None
-        for session in picture.snapshot.sessions.rows
+        lock.relation_oid in (index.oid, index.relation) and lock.mode in _WORKING
+        for lock in picture.snapshot.locks.rows
     )
 
 
