@@ -28,6 +28,7 @@ _BLOCKS = {
     "int4": "integer",
     "bool": "boolean",
     "pg_lsn": "lsn",
+    "xid8": "digits",
     "circle": "circle",
     "int4multirange": "numbers",
     "int8multirange": "numbers",
