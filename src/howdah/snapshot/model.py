@@ -131,6 +131,7 @@ class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
     server: Server
     window: Window
     schema: SchemaDump | None = None  # where it was asked for
+    host_memory_bytes: int | None = None  # told by the user: SQL cannot see it
 
     # the catalogs
     databases: Fact[Database] = _SKIPPED
