@@ -31,7 +31,16 @@ server = Server.start(installation(path=Path(sys.argv[1])))
 print(server.pid, server.socket_dir, flush=True)
 """
 HOLD = START + "import signal; signal.pause()\n"
-FORK = START + "import os, signal; print(os.fork(), flush=True); signal.pause()\n"
+FORK = (
+    START
+    + """
+import os, signal
+child = os.fork()
+if child:
+    print(child, flush=True)
+signal.pause()
+"""
+)
 SPAWN = (
     START
     + """
@@ -64,7 +73,7 @@ class Owner:
 def alive(pid: int) -> bool:
     try:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except FileNotFoundError:
+    except (FileNotFoundError, ProcessLookupError):
         return False
 
 

@@ -282,9 +282,9 @@ def main() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     try:
-        serve(guardian, settings["owner"])
-    except (_Ended, BrokenPipeError):
-        pass
+        # Both mean that nobody is left to obey.
+        with contextlib.suppress(_Ended, BrokenPipeError):
+            serve(guardian, settings["owner"])
     finally:
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
         guardian.end()
