@@ -11,6 +11,8 @@ from typing import Any
 from howdah import __version__
 from howdah.clock import SYSTEM_CLOCK, Clock
 from howdah.postgres.connection import connect
+from howdah.snapshot.afterwards import Afterwards
+from howdah.snapshot.facts import Fact
 from howdah.snapshot.gather import Gathered, Progress, gather
 from howdah.snapshot.model import Snapshot, Window
 from howdah.snapshot.options import Options
@@ -38,6 +40,10 @@ def take(
         connection.prepare_threshold = None  # a pooler may not know our prepared statements
         gathered = gather(connection, options=chosen, clock=clock, progress=tell)
         facts: dict[str, Any] = dict(gathered.facts)
+        afterwards = Afterwards(
+            connection, major=gathered.server.major, options=chosen, clock=clock
+        )
+        facts |= _afterwards(afterwards, gathered, tell)
     return Snapshot(
         howdah=__version__,
         taken_at=gathered.taken_at,
@@ -46,6 +52,26 @@ def take(
         window=_window(gathered),
         **facts,
     )
+
+
+def _afterwards(afterwards: Afterwards, gathered: Gathered, tell: Progress) -> dict[str, Fact[Any]]:
+    """Waits first: their time is what lies between the two counter samples."""
+    tell("wait_samples")
+    facts: dict[str, Fact[Any]] = {"wait_samples": afterwards.waits()}
+    tell("counter_samples")
+    facts["counter_samples"] = afterwards.counters(gathered.first_sample)
+    facts["table_samples"] = afterwards.table_samples()
+    tell("sizes")
+    facts["sizes"] = afterwards.sizes()
+    tell("table_space")
+    facts |= afterwards.space(
+        gathered.facts | facts,
+        schema=gathered.extension_schemas.get("pgstattuple"),
+        in_recovery=gathered.server.in_recovery,
+    )
+    tell("multixacts")
+    facts["multixacts"] = afterwards.multixacts()
+    return facts
 
 
 def _silent(_stage: str) -> None:
