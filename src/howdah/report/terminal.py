@@ -125,38 +125,30 @@ def _doubts(entry: Entry, console: Console) -> None:
 
 def _remedy(remedy: RemedyPart, console: Console, verbose: bool) -> None:
     """A proven remedy as commands to paste, any other as commented text with the reason."""
-    if remedy.proven and remedy.proof and not remedy.manual:
+    runnable = wording.is_runnable(remedy)
+    if runnable and remedy.proof:
         _say(console, f"{remedy.operation}, proven:", indent=2, style="bold green")
-        _sql(console, remedy.sql)
+        _sql(console, remedy.sql, runnable)
         _say(console, wording.proof(remedy.proof), indent=4, hang=2, style="dim")
     else:
-        _say(console, f"{remedy.operation}, {_why_not(remedy)}", indent=2, hang=2, style="bold")
-        _sql(console, remedy.sql, prefix="-- ")
+        why = f"{remedy.operation}, {wording.why_not(remedy)}"
+        _say(console, why, indent=2, hang=2, style="bold")
+        _sql(console, remedy.sql, runnable)
     if remedy.note:
         _say(console, f"note: {remedy.note}", indent=4, hang=2, style="dim")
     if verbose and remedy.inverse:
         _say(console, "to take it back:", indent=4, style="dim")
-        _sql(console, remedy.inverse, prefix="" if remedy.proven else "-- ")
+        _sql(console, remedy.inverse, runnable)
     if verbose and remedy.retry_safe:
         _say(console, "safe to run again after an interruption:", indent=4, style="dim")
-        _sql(console, remedy.retry_safe, prefix="" if remedy.proven else "-- ")
+        _sql(console, remedy.retry_safe, runnable)
 
 
-def _why_not(remedy: RemedyPart) -> str:
-    """Why a remedy is text and not a command."""
-    if remedy.manual:
-        return "for a person to decide, never tried:"
-    reason = wording.clean(remedy.proof.reason) if remedy.proof else "it was not tried"
-    return f"not proven: {reason}"
-
-
-def _sql(console: Console, statements: Iterable[str], *, prefix: str = "") -> None:
+def _sql(console: Console, statements: Iterable[str], runnable: bool) -> None:
     """Statements as they stand: one line stays one line, however narrow the terminal is."""
-    for statement in statements:
-        text = wording.clean(statement.strip().removesuffix(";")) + ";"
-        lines = "\n".join(f"    {prefix}{line}" for line in text.splitlines())
-        style = "" if prefix else "green"
-        console.print(Text(lines, style=style), soft_wrap=True)
+    lines = wording.script(statements, runnable=runnable).splitlines()
+    text = Text("\n".join(f"    {line}" for line in lines), style="green" if runnable else "")
+    console.print(text, soft_wrap=True)
 
 
 def _quiet(entries: Sequence[Entry], console: Console, verbose: bool) -> None:

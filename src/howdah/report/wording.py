@@ -8,11 +8,11 @@ Owns the text of single values. Units come from the names of evidence (`size_byt
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from howdah.report.contract import Contract, ProofPart, Summary, WindowPart
+from howdah.report.contract import Contract, ProofPart, RemedyPart, Summary, WindowPart
 
 PAGE_BYTES = 8192
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]")
@@ -181,6 +181,29 @@ def rules(summary: Summary) -> str:
     parts = [f"{summary.ok} ok", f"{summary.unknown} unknown"]
     parts.append(f"{summary.not_applicable} not applicable")
     return "rules: " + ", ".join(parts)
+
+
+def script(statements: Iterable[str], *, runnable: bool) -> str:
+    """Statements as they stand, each ended; where they must not be pasted, as comments.
+
+    >>> script(["DROP INDEX a"], runnable=False)
+    '-- DROP INDEX a;'
+    """
+    ended = [clean(statement.strip().removesuffix(";")) + ";" for statement in statements]
+    prefix = "" if runnable else "-- "
+    return "\n".join(f"{prefix}{line}" for each in ended for line in each.splitlines())
+
+
+def is_runnable(remedy: RemedyPart) -> bool:
+    """Whether the remedy may be shown as commands to paste."""
+    return remedy.proven and not remedy.manual
+
+
+def why_not(remedy: RemedyPart) -> str:
+    """Why a remedy is text and not a command."""
+    if remedy.manual:
+        return "for a person to decide, never tried"
+    return f"not proven: {clean(remedy.proof.reason) if remedy.proof else 'it was not tried'}"
 
 
 def proof(part: ProofPart) -> str:
