@@ -20,6 +20,11 @@ SCHEMA = """
     CREATE INDEX t_k ON t ((j ->> 'k'));
     CREATE INDEX t_j ON t USING gin (j jsonb_path_ops);
     CREATE INDEX t_odd ON t ("Odd");
+    CREATE EXTENSION pg_trgm;
+    CREATE TABLE docs (id int PRIMARY KEY, j jsonb, title text, tags text[]);
+    CREATE INDEX docs_j ON docs USING gin (j);
+    CREATE INDEX docs_title ON docs USING gin (title gin_trgm_ops);
+    CREATE INDEX docs_tags ON docs USING gin (tags);
 
     CREATE TABLE composite (x int, y int);
     CREATE INDEX composite_yx ON composite (y, x);
@@ -118,6 +123,28 @@ def test_each_arm_of_an_or_needs_its_index(planner: Planner) -> None:
     answer = planner.serves("public.t", "a = $1 OR b = $2", ["int", "int"])
     assert answer.served
     assert {each.index for each in answer.serving} == {"public.t_a", "public.t_bc"}
+
+
+@pytest.mark.parametrize(
+    ("predicate", "served"),
+    [
+        ("title ILIKE '%elephant%'", True),
+        ("title ILIKE '%a%'", False),
+        ("j @> '{\"id\": 5}'", True),
+        ("j @> '{}'", False),
+        ("tags @> '{v7}'", True),
+        ("tags @> '{}'", False),
+        ("title ILIKE $1", True),
+    ],
+)
+def test_gin_is_not_served_by_reading_all_of_it(
+    predicate: str, served: bool, planner: Planner, sandbox: Sandbox
+) -> None:
+    answer = planner.serves("public.docs", predicate)
+    assert answer.served is served, answer
+    assert served or "end to end" in answer.reason
+    with sandbox.connect() as connection:
+        assert connection.execute("SELECT count(*) FROM docs").fetchone() == (0,)
 
 
 def test_one_index_alone(planner: Planner) -> None:

@@ -35,6 +35,9 @@ class PlanNode(msgspec.Struct, frozen=True, kw_only=True):
     subplans_removed: int = 0
     """Partitions pruned at start-up for the values given, which are no real values here."""
     rows: float = 0.0
+    """As the planner estimates them."""
+    actual_rows: float | None = None
+    """Per loop; None where the statement was not run."""
     cost: float = 0.0
     children: tuple[PlanNode, ...] = ()
 
@@ -68,6 +71,7 @@ def _node(raw: Mapping[str, Any], schema: str | None, relation: str | None) -> P
         disabled=_disabled(raw, cost, children),
         subplans_removed=int(raw.get("Subplans Removed", 0)),
         rows=float(raw.get("Plan Rows", 0.0)),
+        actual_rows=raw.get("Actual Rows"),
         cost=cost,
         children=children,
     )

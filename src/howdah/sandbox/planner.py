@@ -6,6 +6,7 @@ the planner cannot be asked is *unanswerable*, with its SQLSTATE, and never an e
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from contextlib import closing
 from enum import StrEnum
@@ -19,11 +20,14 @@ from psycopg.rows import class_row, scalar_row
 from howdah import query
 from howdah.sandbox import plan as plans
 from howdah.sandbox.plan import PlanNode
+from howdah.sandbox.probe import read_in_full
 from howdah.sandbox.sandbox import Sandbox, sandboxed
 from howdah.sandbox.script import split
 from howdah.sandbox.serving import Index, Judgement, Serving, judge
 
 _QUERIES = query.load("howdah.sandbox", "sql/planner.sql")
+
+_PARAMETER = re.compile(r"\$\d")
 
 
 class Verdict(StrEnum):
@@ -152,7 +156,9 @@ class _Question:
     ) -> None:
         self._connection = connection
         self._planner = sandbox.fidelity
+        self._table = table
         self._types = types
+        self._for_any_value = _PARAMETER.search(predicate) is not None
         self._statement = sql.SQL(_QUERIES.text("predicate")).format(
             table=sql.SQL(table), predicate=sql.SQL(predicate)
         )
@@ -168,7 +174,7 @@ class _Question:
         if index is not None:
             return self._alone(index) if index in roots else self._no_such(index)
         first = self._plan()
-        judgement = self._judge(first)
+        judgement = self._doubted(self._judge(first))
         # The cheapest plan need not be the one that serves: ask each index when others are hidden.
         if not judgement.served and judgement.scans and len(roots) > 1:
             for root in roots:
@@ -182,13 +188,27 @@ class _Question:
         with self._connection.transaction(force_rollback=True):
             self._connection.execute(_QUERIES.text("hide_indexes"), {"oids": hidden})
             found = self._plan()
-        return self._answer(self._judge(found), found)
+            return self._answer(self._doubted(self._judge(found)), found)
 
     def _plan(self) -> PlanNode:
         return generic_plan(self._connection, self._statement, self._types)
 
     def _judge(self, root: PlanNode) -> Judgement:
         return judge(root, self._family, {each.name: each for each in self._indexes})
+
+    def _doubted(self, judgement: Judgement) -> Judgement:
+        """GIN takes any value as a condition, also one that no entry stands for: try it."""
+        gin = {each.index for each in judgement.serving if each.method == "gin"}
+        if not gin or self._for_any_value:
+            return judgement
+        with self._connection.transaction(force_rollback=True):
+            hidden = [each.oid for each in self._indexes if each.root not in gin]
+            self._connection.execute(_QUERIES.text("hide_indexes"), {"oids": hidden})
+            whole = read_in_full(self._connection, self._table, self._statement)
+        if not whole:
+            return judgement
+        against = f"{whole} would be read from end to end for this value"
+        return Judgement(scans=judgement.scans, against=against)
 
     def _answer(self, judgement: Judgement, root: PlanNode) -> Answer:
         if not judgement.scans:
