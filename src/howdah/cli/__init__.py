@@ -1,2 +1,85 @@
-"""stub"""
-def main() -> None: ...
+"""The command line: `howdah <feature> <verb>`.
+
+Owns words, options and exit codes: 0 fine, 1 findings or a failed verdict, 2 could not run. Must
+never decide anything itself: each command calls one function of a feature and renders its result.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import Annotated
+
+import click
+import typer
+
+from howdah import __version__
+from howdah.cli import bench, check, demo
+from howdah.errors import HowdahError
+
+COULD_NOT_RUN = 2
+
+app = typer.Typer(
+    name="howdah",
+    help="One PostgreSQL, many workloads, with proof.\n\n"
+    "Point it at a database: `howdah check postgresql://localhost/shop`. A DSN may also be left "
+    "out: then PGHOST, PGSERVICE and the other libpq variables apply.",
+    epilog="Example: howdah demo",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+app.add_typer(check.app, name="check")
+app.command(name="demo", epilog=demo.EXAMPLE)(demo.demo)
+app.add_typer(bench.app, name="bench")
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"howdah {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def root(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print it and end.")
+    ] = False,
+) -> None:
+    """One PostgreSQL, many workloads, with proof."""
+
+
+def main() -> None:
+    """Run the command line; every error ends in words and an exit code, never in a traceback."""
+    try:
+        code = app(standalone_mode=False)
+    except HowdahError as error:
+        _complain(str(error))
+        sys.exit(COULD_NOT_RUN)
+    except click.exceptions.Abort:
+        _complain("interrupted")
+        sys.exit(COULD_NOT_RUN)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(COULD_NOT_RUN)
+    except KeyboardInterrupt:
+        _complain("interrupted")
+        sys.exit(COULD_NOT_RUN)
+    except BrokenPipeError:  # `howdah check | head`: the reader has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(0)
+    except Exception as error:  # the last resort: a bug must not end in a traceback
+        if os.environ.get("HOWDAH_DEBUG"):
+            raise
+        _complain(
+            f"this is a bug in howdah {__version__}: {type(error).__name__}: {error}\n"
+            "Try: HOWDAH_DEBUG=1 with the same command shows where it happened"
+        )
+        sys.exit(COULD_NOT_RUN)
+    sys.exit(code or 0)
+
+
+def _complain(text: str) -> None:
+    click.echo(f"howdah: {text}", err=True)

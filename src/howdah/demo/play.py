@@ -13,12 +13,14 @@ from rich.status import Status
 
 from howdah.check import api
 from howdah.check.diagnosis import Diagnosis
-from howdah.check.model import Kind
+from howdah.check.rules import all_rules
 from howdah.clock import SYSTEM_CLOCK, Clock
 from howdah.demo import cure, shop
 from howdah.demo.traffic import running
 from howdah.postgres import Server
-from howdah.report import html, json, terminal
+from howdah.report import html, terminal
+from howdah.report.compare import changes
+from howdah.report.contract import contract
 from howdah.snapshot import collect
 from howdah.snapshot.model import Snapshot
 from howdah.snapshot.options import Options
@@ -66,18 +68,19 @@ def play(console: Console, page: Path, *, clock: Clock = SYSTEM_CLOCK) -> None:
             with running(server, shop.DATABASE) as traffic:
                 clock.sleep(_LIVE_SECONDS)
                 teller.step("3. Diagnosis, read-only; remedies are tried on a sandbox")
-                seen, before = _diagnose(dsn, teller)
+                ill, before = _diagnose(dsn, teller)
                 teller.done()
-                terminal.render(json.contract(before), console)
+                terminal.render(contract(before), console)
                 teller.step("4. Applying what was proven; ending the forgotten report")
                 traffic.end_report()
                 _tell(console, cure.apply(server, shop.DATABASE, before))
                 clock.sleep(_AFTER_SECONDS)
                 teller.step("5. Diagnosis again")
-                seen, after = _diagnose(dsn, teller)
+                well, after = _diagnose(dsn, teller)
     finally:
         teller.done()
-    page.write_text(html.page(after, snapshot=seen, before=before), encoding="utf-8")
+    text = html.page(after, well, before, before_snapshot=ill, rules=all_rules())
+    page.write_text(text, encoding="utf-8")
     _compare(console, before, after)
     console.print(f"\nAll of it in {clock.monotonic() - started:.0f} s. The page: {page}")
 
@@ -95,15 +98,10 @@ def _tell(console: Console, applied: tuple[cure.Applied, ...]) -> None:
 
 
 def _compare(console: Console, before: Diagnosis, after: Diagnosis) -> None:
-    """What turned ok, what is left and why, what the rules could not tell."""
-    left = {finding.id: finding for finding in after.ranked}
-    was = {finding.id: finding for finding in before.ranked}
-    cured = [finding for key, finding in was.items() if key not in left]
-    console.print(f"\n[bold]Before: {len(was)} findings. Now: {len(left)}.[/bold]")
-    for finding in cured:
-        console.print(f"   cured     {finding.rule}: {finding.object}")
-    for key, finding in left.items():
-        word = "left     " if key in was else "new      "
-        console.print(f"   {word} {finding.rule}: {finding.object}")
-    unknown = len(after.of_kind(Kind.UNKNOWN))
-    console.print(f"   unknown   {unknown} rules; each says why in the page")
+    """What became of each finding, in the words of the page."""
+    now = contract(after)
+    console.print(
+        f"\n[bold]Before: {len(before.ranked)} findings. Now: {len(after.ranked)}.[/bold]"
+    )
+    for change in changes(contract(before), now):
+        console.print(f"   {change.fate:<11} {change.entry.rule}: {change.entry.object}")

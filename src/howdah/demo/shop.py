@@ -22,6 +22,7 @@ SETTINGS = {
     "wal_level": "logical",
     "autovacuum_naptime": "5s",
     "track_io_timing": "on",
+    "fsync": "on",  # servers of ours go without it; a shop would not
 }
 
 _SHOP = query.load("howdah.demo", "sql/shop.sql")

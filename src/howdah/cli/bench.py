@@ -1,0 +1,59 @@
+"""`howdah bench`: figures beside their targets, measured in one run on an embedded server."""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated
+
+import msgspec
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from howdah.bench import collector
+from howdah.cli.target import progress
+
+app = typer.Typer(
+    help="Measure Howdah itself, beside the bare statements, on a server of its own.",
+    epilog="Example: howdah bench snapshot",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+)
+
+
+@app.callback()
+def bench() -> None:
+    """Measure Howdah itself, beside the bare statements, on a server of its own."""
+
+
+@app.command(epilog="Example: howdah bench snapshot --json")
+def snapshot(
+    *,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the figures as JSON.")] = False,
+) -> int:
+    """Time and memory of a snapshot at 1,000 tables and at 100,000 relations; minutes."""
+    with progress() as tell:
+        figures = collector.run(tell)
+    if as_json:
+        typer.echo(msgspec.json.encode(figures).decode())
+    else:
+        Console(file=sys.stdout, highlight=False).print(_table(figures))
+    return 0 if all(figure.met for figure in figures) else 1
+
+
+def _table(figures: tuple[collector.Figure, ...]) -> Table:
+    table = Table(title="howdah bench snapshot", title_justify="left")
+    for heading in ("relations", "seconds", "x bare", "held s", "peak MB", "file MB", "targets"):
+        table.add_column(heading, justify="right")
+    for figure in figures:
+        taken, target = figure.taken, figure.target
+        table.add_row(
+            f"{figure.relations:,}",
+            f"{taken.seconds:.2f} (< {target.seconds:g})",
+            f"{figure.ratio_to_bare:.1f}",
+            f"{taken.held_seconds:.2f} (< {target.held_seconds:g})",
+            f"{taken.megabytes:.0f} (< {target.megabytes:g})",
+            f"{taken.file_bytes / 1e6:.1f}",
+            "met" if figure.met else "missed",
+        )
+    return table

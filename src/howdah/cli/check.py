@@ -1,0 +1,196 @@
+"""`howdah check`: diagnose a database or a snapshot file, list the rules, explain one.
+
+Owns options and exit codes of the diagnosis. The work is `howdah.check.api`; the words are
+`howdah.report`.
+"""
+
+from __future__ import annotations
+
+import sys
+from datetime import date
+from pathlib import Path
+from typing import Annotated, Any
+
+import click
+import typer
+from rich.console import Console
+from typer.core import TyperGroup
+
+from howdah.check import api
+from howdah.check.diagnosis import Diagnosis
+from howdah.check.model import Rule, Severity
+from howdah.check.rules import all_rules
+from howdah.check.suppression import (
+    read_baseline,
+    read_suppressions,
+    write_baseline,
+)
+from howdah.cli.target import TARGET, Progress, as_file, progress
+from howdah.clock import SYSTEM_CLOCK
+from howdah.config import resolve, suggestion
+from howdah.errors import BadInput
+from howdah.report import html, json, sarif, terminal
+from howdah.report.contract import contract
+from howdah.snapshot import collect, file
+from howdah.snapshot.model import Snapshot
+from howdah.snapshot.options import Options
+
+FINDINGS = 1
+DEFAULT_SUPPRESSIONS = Path("howdah-suppressions.toml")
+
+
+class _RunByDefault(TyperGroup):
+    """`howdah check TARGET` means `howdah check run TARGET`."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        if not args or (args[0] not in self.commands and args[0] not in ("-h", "--help")):
+            args = ["run", *args]
+        return super().parse_args(ctx, args)
+
+
+app = typer.Typer(
+    cls=_RunByDefault,
+    help="Diagnose a database or a snapshot file: findings with evidence, remedies tried first.\n\n"
+    "`howdah check TARGET` is short for `howdah check run TARGET`; see `howdah check run --help`.",
+    epilog="Example: howdah check postgresql://localhost/shop",
+    rich_markup_mode=None,
+)
+
+
+@app.command(epilog="Example: howdah check run postgresql://localhost/shop --html report.html")
+def run(  # one parameter per option; typer knows no other way
+    target: TARGET = "",
+    *,
+    listing: Annotated[bool, typer.Option("--list", help="List the rules and end.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the JSON contract.")] = False,
+    as_sarif: Annotated[bool, typer.Option("--sarif", help="Print SARIF 2.1.0.")] = False,
+    page: Annotated[
+        Path | None, typer.Option("--html", help="Also write one self-contained page.")
+    ] = None,
+    only: Annotated[
+        list[str] | None, typer.Option(help="Only this rule or subject; repeat for more.")
+    ] = None,
+    fail_on: Annotated[
+        Severity, typer.Option(help="Exit 1 for findings at least this severe.")
+    ] = Severity.WARNING,
+    suppressions: Annotated[
+        Path | None,
+        typer.Option(help=f"Findings not to be told [default: {DEFAULT_SUPPRESSIONS} if there]."),
+    ] = None,
+    baseline: Annotated[
+        Path | None, typer.Option(help="Known findings; only others make it exit 1.")
+    ] = None,
+    save_baseline: Annotated[
+        Path | None, typer.Option("--write-baseline", help="Write the findings as a baseline.")
+    ] = None,
+    sandbox: Annotated[
+        bool,
+        typer.Option(
+            help="Ask a real planner and try remedies on a disposable server of this machine."
+        ),
+    ] = True,
+    sample_seconds: Annotated[
+        float | None, typer.Option(help="Between the two samples that rates are made of.")
+    ] = None,
+    measure_megabytes: Annotated[
+        int | None, typer.Option(help="I/O budget for measuring bloat; 0 measures nothing.")
+    ] = None,
+    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Show what is ok too.")] = False,
+) -> int:
+    """Diagnose a database or a snapshot file; read-only, nothing is applied."""
+    if listing:
+        _print_rules()
+        return 0
+    if as_json and as_sarif:
+        raise BadInput("--json and --sarif exclude each other", hint="run it once for each")
+    rules = _chosen(only or [])
+    with progress() as tell:
+        snapshot = _snapshot(target, tell, sample_seconds, measure_megabytes)
+        schema = api.schema_source(None if as_file(target) else target, snapshot)
+        diagnosis = api.diagnose(
+            snapshot, rules=rules, schema=schema if sandbox else None, progress=tell
+        )
+    diagnosis = _silenced(diagnosis, suppressions, baseline)
+    if save_baseline is not None:
+        count = write_baseline(diagnosis.ranked, save_baseline)
+        typer.echo(f"{save_baseline}: {count} findings", err=True)
+    if page is not None:
+        page.write_text(html.page(diagnosis, snapshot, rules=rules), encoding="utf-8")
+        typer.echo(f"wrote {page}", err=True)
+    _show(diagnosis, as_json=as_json, as_sarif=as_sarif, verbose=verbose)
+    return FINDINGS if _fails(diagnosis, fail_on) else 0
+
+
+def _snapshot(
+    target: str, tell: Progress, sample_seconds: float | None, measure_megabytes: int | None
+) -> Snapshot:
+    path = as_file(target)
+    if path is not None:
+        return file.read(path)
+    flags = {"sample_seconds": sample_seconds, "measure_megabytes": measure_megabytes}
+    return collect.take(target, resolve(Options, section="snapshot", flags=flags), progress=tell)
+
+
+def _chosen(only: list[str]) -> tuple[Rule, ...]:
+    rules = all_rules()
+    known = {rule.id for rule in rules} | {rule.subject for rule in rules}
+    for name in only:
+        if name not in known:
+            raise BadInput(f"there is no rule or subject {name!r}", hint=suggestion(name, known))
+    return tuple(r for r in rules if not only or r.id in only or r.subject in only)
+
+
+def _silenced(diagnosis: Diagnosis, suppressions: Path | None, baseline: Path | None) -> Diagnosis:
+    path = suppressions or (DEFAULT_SUPPRESSIONS if DEFAULT_SUPPRESSIONS.exists() else None)
+    entries = read_suppressions(path) if path else ()
+    today: date = SYSTEM_CLOCK.now().date()
+    known = read_baseline(baseline) if baseline else None
+    return api.silence(diagnosis, entries, known, today)
+
+
+def _show(diagnosis: Diagnosis, *, as_json: bool, as_sarif: bool, verbose: bool) -> None:
+    made = contract(diagnosis)
+    if as_json:
+        typer.echo(json.text(made))
+    elif as_sarif:
+        typer.echo(sarif.text(made, all_rules()))
+    else:
+        terminal.render(made, Console(file=sys.stdout), verbose=verbose)
+
+
+def _fails(diagnosis: Diagnosis, fail_on: Severity) -> bool:
+    order = list(Severity)
+    return any(order.index(f.severity) <= order.index(fail_on) for f in diagnosis.open())
+
+
+@app.command(epilog="Example: howdah check explain redundant-index")
+def explain(
+    rule: Annotated[str, typer.Argument(help="The rule's id, as `howdah check --list` prints it.")],
+) -> None:
+    """What a rule looks for, why it hurts, how it can be wrong, and where that comes from."""
+    found = {each.id: each for each in all_rules()}
+    if rule not in found:
+        raise BadInput(f"there is no rule {rule!r}", hint=suggestion(rule, found))
+    each = found[rule]
+    console = Console(file=sys.stdout, highlight=False)
+    console.print(f"[bold]{each.id}[/bold]: {each.title} (worst severity: {each.severity})")
+    parts: tuple[tuple[str, Any], ...] = (
+        ("What it looks for", each.what),
+        ("Why it hurts", each.why),
+        ("How it can be wrong", each.wrong_when),
+        ("Facts it needs", ", ".join(each.needs) or "none"),
+        ("Source", each.source),
+    )
+    for title, text in parts:
+        console.print(f"\n[bold]{title}[/bold]\n{text}", markup=True)
+
+
+def _print_rules() -> None:
+    console = Console(file=sys.stdout, highlight=False)
+    width = max(len(rule.id) for rule in all_rules())
+    subject = ""
+    for rule in all_rules():
+        if rule.subject != subject:
+            subject = rule.subject
+            console.print(f"[bold]{subject}[/bold]")
+        console.print(f"  {rule.id:<{width}}  {rule.title}")
