@@ -66,6 +66,7 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     after = samples.diagnosis(samples.CURED, taken_at=samples.later())
     pages = {
         "sick": html.page(samples.diagnosis(), samples.sick_snapshot(), rules=samples.rules()),
+        "crowded": html.page(*samples.crowded()),
         "blind": html.page(samples.silenced(), samples.blind_snapshot()),
         "before_after": html.page(
             after,
@@ -86,7 +87,7 @@ def shown(running: Browser, path: Path, width: int, *, dark: bool) -> Page:
     return page
 
 
-@pytest.mark.parametrize("name", ["sick", "blind", "before_after"])
+@pytest.mark.parametrize("name", ["sick", "crowded", "blind", "before_after"])
 @pytest.mark.parametrize(("width", "dark"), LOOKS)
 def test_it_fits_can_be_read_and_is_silent(
     running: Browser, files: dict[str, Path], name: str, width: int, dark: bool

@@ -448,6 +448,57 @@ def sick_snapshot() -> Snapshot:
     )
 
 
+def crowded() -> tuple[Diagnosis, Snapshot]:
+    """Names of 63 letters everywhere, many of everything, lines that fall together."""
+    name = "a_table_whose_name_goes_on_and_on_until_it_has_sixty_three_char"
+    table = f"{name}.{name}"
+    many = tuple(
+        finding(
+            "foreign-key-without-index",
+            f"{table}_{place}",
+            Severity.WARNING,
+            f"{table}_{place} references {table} without an index.",
+            evidence=tuple({"constraint": name, "table": table, "rows": n} for n in range(4)),
+            remedies=(
+                Remedy(
+                    operation="create-index",
+                    arguments={},
+                    sql=(f"CREATE INDEX CONCURRENTLY {name} ON {table} (customer_id)",),
+                    proof=_proof(locks=tuple(f"ShareLock on {table}_{n}" for n in range(4))),
+                ),
+            ),
+        )
+        for place in range(6)
+    )
+    sessions = [
+        row(
+            Session,
+            pid=4_000_000 + place,
+            application=name.upper(),
+            state="idle in transaction (aborted)",
+            xmin_age=2_000_000_000 - place,
+            seconds_in_transaction=1e6,
+            is_visible=True,
+            query=f"SELECT {name.upper() * 4}",
+        )
+        for place in range(30)
+    ]
+    pairs = [(each.pid, each.pid - 1) for each in sessions[1:]]
+    crowd = snapshot(
+        databases=[row(Database, name=name, is_current=True, xid_age=2_140_000_000)],
+        settings=[
+            _setting("autovacuum_freeze_max_age", 2_000_000_000),
+            _setting("vacuum_failsafe_age", 2_100_000_000),
+        ],
+        sessions=sessions,
+        blocking=[row(Blocking, pid=pid, blockers=(blocker,)) for pid, blocker in pairs],
+        indexes=[row(Index, oid=n, schema=name, name=name, pages=10**n) for n in range(8)],
+        index_statistics=[row(IndexStatistics, index=n, scans=0) for n in range(8)],
+        wait_samples=_waits(),
+    )
+    return diagnosis((result("foreign-key-without-index", "No index", *many),)), crowd
+
+
 def blind_snapshot() -> Snapshot:
     """What a role without any privilege brings home."""
     denied = fact(status=Status.DENIED, reason="needs pg_monitor")

@@ -179,11 +179,11 @@ def contract(diagnosis: Diagnosis) -> Contract:
 
 def _findings(diagnosis: Diagnosis) -> Iterator[Entry]:
     """One entry per finding, in the diagnosis's own order."""
-    results = {result.rule: result for result in diagnosis.results}
+    owners = {each.id: result for result in diagnosis.results for each in result.findings}
     for finding in diagnosis.ranked:
         silence = diagnosis.suppression(finding)
         yield Entry(
-            **_rule_part(results[finding.rule]),
+            **_rule_part(owners[finding.id]),
             severity=finding.severity,
             object=finding.object,
             claim=finding.claim,

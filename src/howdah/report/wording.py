@@ -34,14 +34,11 @@ def size(count: float) -> str:
     >>> size(1_288_490_189)
     '1.2 GB'
     """
-    amount = float(count)
-    for unit in _BYTE_UNITS:
-        if abs(amount) < 1024 or unit == _BYTE_UNITS[-1]:
-            return f"{amount:.0f} {unit}" if unit == "B" else f"{amount:.3g} {unit}"
-        amount = round(amount / 1024, 6)
-        if 999.5 <= abs(amount) < 1024:
-            return f"{amount:.0f} {_BYTE_UNITS[_BYTE_UNITS.index(unit) + 1]}"
-    return ""
+    amount, left = float(count), list(_BYTE_UNITS)
+    while abs(amount) >= 1023.5 and len(left) > 1:
+        amount /= 1024
+        del left[0]
+    return f"{amount:.0f} {left[0]}" if abs(amount) >= 100 else f"{amount:.3g} {left[0]}"
 
 
 def duration(seconds: float) -> str:

@@ -10,7 +10,17 @@ from collections import defaultdict
 
 import msgspec
 
-from howdah.report.pictures.drawing import Drawing, bar, drawn, fitted, label, line, missing
+from howdah.report.pictures.drawing import (
+    BOLD,
+    SMALL,
+    Drawing,
+    bar,
+    drawn,
+    fitted,
+    label,
+    line,
+    missing,
+)
 from howdah.report.wording import duration, plural
 from howdah.snapshot.facts.activity import Lock, Session
 from howdah.snapshot.model import Snapshot
@@ -103,8 +113,10 @@ def _box(
     room = width - x - 22
     body = bar(x, y, width - x - 2, 38, style, tip=(session.query or "") if session else "")
     body += bar(x, y, 4, 38, "c1" if node.depth else "c3")
-    body += label(x + 12, y + 16, fitted(_who(node, session), room * 0.86), style="strong")
-    return body + label(x + 12, y + 31, fitted(_what(node, session, lock), room), style="small")
+    body += label(x + 12, y + 16, fitted(_who(node, session), room, scale=BOLD), style="strong")
+    return body + label(
+        x + 12, y + 31, fitted(_what(node, session, lock), room, scale=SMALL), style="small"
+    )
 
 
 def _who(node: Node, session: Session | None) -> str:

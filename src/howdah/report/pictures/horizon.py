@@ -9,7 +9,17 @@ from collections.abc import Iterator
 
 import msgspec
 
-from howdah.report.pictures.drawing import Drawing, bar, drawn, fitted, label, legend, missing
+from howdah.report.pictures.drawing import (
+    SMALL,
+    Drawing,
+    bar,
+    breadth,
+    drawn,
+    fitted,
+    label,
+    legend,
+    missing,
+)
 from howdah.report.wording import duration, number, plural
 from howdah.snapshot.model import Snapshot
 
@@ -97,7 +107,7 @@ def _body(holders: tuple[Holder, ...], width: int) -> tuple[float, str]:
         y = top + place * 36
         age = f"{number(each.age)}"
         since = f", {duration(each.seconds)}" if each.seconds is not None else ""
-        room = width - len(age + since) * 6.6 - 12
+        room = width - breadth(age + since, scale=SMALL) - 12
         body += label(0, y + 12, fitted(each.name, room))
         body += label(width, y + 12, f"{age}{since}", style="small", anchor="end")
         size = width * each.age / most

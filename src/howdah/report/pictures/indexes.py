@@ -11,6 +11,7 @@ from math import ceil, floor, log10
 import msgspec
 
 from howdah.report.pictures.drawing import (
+    SMALL,
     Drawing,
     dot,
     drawn,
@@ -108,7 +109,7 @@ def _body(spots: tuple[_Spot, ...], width: int) -> tuple[float, str]:
     if largest is not None:
         x, y = place(largest)
         end = "end" if x > width * 0.5 else "start"
-        text = fitted(largest.name, width * 0.55)
+        text = fitted(largest.name, width * 0.5, scale=SMALL)
         body += label(x, y - 11, text, style="small halo", anchor=end)
     return bottom + 26, body
 

@@ -86,7 +86,7 @@ def _reading(profile: _Profile, samples: tuple[WaitSample, ...]) -> str:
     for each in samples:
         totals[each.wait_type, each.wait_event] += each.sessions
     (kind, event), most = max(totals.items(), key=lambda item: (item[1], item[0]))
-    name = f"{kind}:{event}" if kind else CPU
+    name = ":".join(part for part in (kind, event) if part) or CPU
     whole = sum(totals.values())
     return (
         f"Over {duration(profile.seconds)}, most database time went to {name}: "

@@ -9,7 +9,18 @@ from __future__ import annotations
 
 import msgspec
 
-from howdah.report.pictures.drawing import Drawing, bar, drawn, fitted, label, legend, line, missing
+from howdah.report.pictures.drawing import (
+    SMALL,
+    Drawing,
+    bar,
+    breadth,
+    drawn,
+    fitted,
+    label,
+    legend,
+    line,
+    missing,
+)
 from howdah.report.wording import number, percent
 from howdah.snapshot.model import Snapshot
 from howdah.snapshot.picture import Picture
@@ -114,9 +125,9 @@ def _panel(scale: _Scale, width: int, top: float) -> tuple[float, str]:
     names = width * 0.30
     room = width - names - 8
     body = label(0, top + 14, scale.title, style="strong")
-    rows = top + 50
+    rows = top + 58
     bottom = rows + len(scale.ages) * 22
-    body += _lines(scale, names, room, top + 34, bottom)
+    body += _lines(scale, names, room, top + 44, bottom)
     for place, each in enumerate(scale.ages):
         y = rows + place * 22
         style = "c1" if each.is_database else "c6"
@@ -131,7 +142,7 @@ def _count(names: float, room: float, y: float, age: int) -> str:
     """The age in millions: beside the bar, or inside it where there is no room beside."""
     text = f"{age / 1e6:,.0f} M" if age >= 1e6 else number(age)
     end = names + room * min(1.0, age / END)
-    if end + 64 < names + room:
+    if end + breadth(text) < names + room:
         return label(end + 5, y + 13, text, style="small halo")
     return label(end - 5, y + 13, text, style="small inside", anchor="end")
 
@@ -139,17 +150,23 @@ def _count(names: float, room: float, y: float, age: int) -> str:
 def _lines(scale: _Scale, names: float, room: float, top: float, bottom: float) -> str:
     """Where a vacuum is forced, where the failsafe and the stop begin.
 
-    The first name grows to the right and the others to the left, away from each other's line.
+    A name stands at the inner side of its line, and one step higher than a name it would touch.
     """
     marks = (
-        (scale.autovacuum, "autovacuum", "mark", "start"),
-        (scale.failsafe, "failsafe", "mark warn", "end"),
-        (float(STOP), "stop", "mark stop", "end"),
+        (float(STOP), "stop", "mark stop"),
+        (scale.failsafe, "failsafe", "mark warn"),
+        (scale.autovacuum, "autovacuum", "mark"),
     )
-    body = ""
-    for at, name, style, anchor in marks:
+    body, taken = "", [names + room + 1] * 3
+    for at, name, style in marks:
         if at is not None:
             x = names + room * at / END
-            body += line(x, top + 4, x, bottom, style)
-            body += label(x, top, name, style="small", anchor=anchor)
+            size = breadth(name, scale=SMALL)
+            left = x if x + size < min(taken) - 6 else x - size
+            level = next((n for n in range(3) if left + size <= taken[n]), 2)
+            taken[level] = left - 6
+            y = top - level * 12
+            body += line(x, y + 4, x, bottom, style)
+            anchor = "start" if left == x else "end"
+            body += label(x, y, name, style="small", anchor=anchor)
     return body
