@@ -26,7 +26,10 @@ def test_the_examples_hold() -> None:
         ("size_bytes", 1024, "1 kB"),
         ("size_bytes", 1024**2 - 1, "1 MB"),
         ("size_bytes", 5 * 1024**6, "5120 PB"),
-        ("size_pages", 1, "1 pages (8 kB)"),
+        ("size_pages", 1, "1 page (8 kB)"),
+        ("pages", 2, "2 (16 kB)"),
+        ("share_of_database_time", 0.313, "31.3%"),
+        ("definition", "", "none"),
         ("bytes_per_hour", 2048, "2,048"),
         ("age_seconds", 0.0004, "0.4 ms"),
         ("age_seconds", 59.9, "59.9 s"),
@@ -45,3 +48,17 @@ def test_the_examples_hold() -> None:
 )
 def test_a_value_is_worded_by_the_unit_in_its_name(name: str, given: Any, text: str) -> None:
     assert wording.value(name, given) == text
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("size_pages", "size"),
+        ("pages", "pages"),
+        ("seconds_in_transaction", "in transaction"),
+        ("rows_per_hour", "rows per hour"),
+        ("bytes_per_seconds", "bytes per seconds"),
+    ],
+)
+def test_a_label_leaves_out_the_unit_that_the_value_says(name: str, words: str) -> None:
+    assert wording.label(name) == words

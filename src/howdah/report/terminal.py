@@ -100,13 +100,14 @@ def _finding(entry: Entry, console: Console, verbose: bool) -> None:
 
 
 def _evidence(entry: Entry, verbose: bool) -> Iterator[str]:
-    """Rows of evidence as `name value` pairs; what the claim says already is left out."""
+    """Rows of evidence as `name value` pairs; what the headline says already is left out."""
     rows = entry.evidence if verbose else entry.evidence[:_ROWS]
+    alone = len(entry.evidence) == 1
     for row in rows:
         pairs = [
             f"{wording.label(name)} {wording.value(name, value)}"
             for name, value in row.items()
-            if verbose or (value is not None and value != entry.object)
+            if verbose or not (value in (None, "") or (alone and value == entry.object))
         ]
         if pairs:
             yield ", ".join(pairs)

@@ -97,7 +97,7 @@ def value(name: str, given: Any) -> str:
         return ", ".join(f"{label(k)} {value(str(k), v)}" for k, v in given.items()) or "none"
     if isinstance(given, Sequence) and not isinstance(given, str):
         return ", ".join(value(name, each) for each in given) or "none"
-    return clean(str(given))
+    return clean(str(given)) or "none"
 
 
 def _number_of(name: str, given: float) -> str:
@@ -106,8 +106,9 @@ def _number_of(name: str, given: float) -> str:
         if words[-1] == "bytes":
             return size(given)
         if words[-1] == "pages":
-            return f"{number(given)} pages ({size(given * PAGE_BYTES)})"
-        if words[-1] in ("fraction", "share"):
+            noun = "" if len(words) == 1 else " page" if given == 1 else " pages"
+            return f"{number(given)}{noun} ({size(given * PAGE_BYTES)})"
+        if words[-1] in ("fraction", "share") or words[0] == "share":
             return percent(given)
         if "seconds" in words:
             return duration(given)
@@ -128,8 +129,8 @@ def label(name: str) -> str:
     """
     words = str(name).split("_")
     units = ("bytes", "pages", "fraction", "seconds", "milliseconds", "hours", "days")
-    if len(words) > 1 and words[-1] in units and "per" not in words:
-        words = words[:-1]
+    if len(words) > 1 and "per" not in words:
+        words = words[:-1] if words[-1] in units else words[words[0] == "seconds" :]
     return clean(" ".join(words))
 
 
