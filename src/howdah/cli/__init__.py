@@ -8,13 +8,12 @@ from __future__ import annotations
 
 import os
 import sys
-from typing import Annotated
+from typing import Annotated, NoReturn
 
-import click
 import typer
 
 from howdah import __version__
-from howdah.cli import bench, check, demo
+from howdah.cli import bench, check, demo, doctor, snapshot, watch
 from howdah.errors import HowdahError
 
 COULD_NOT_RUN = 2
@@ -32,6 +31,9 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.add_typer(check.app, name="check")
+app.add_typer(snapshot.app, name="snapshot")
+app.command(name="doctor", epilog=doctor.EXAMPLE)(doctor.doctor)
+app.command(name="watch", epilog=watch.EXAMPLE)(watch.watch)
 app.command(name="demo", epilog=demo.EXAMPLE)(demo.demo)
 app.add_typer(bench.app, name="bench")
 
@@ -54,19 +56,9 @@ def root(
 def main() -> None:
     """Run the command line; every error ends in words and an exit code, never in a traceback."""
     try:
-        code = app(standalone_mode=False)
+        app()
     except HowdahError as error:
         _complain(str(error))
-        sys.exit(COULD_NOT_RUN)
-    except click.exceptions.Abort:
-        _complain("interrupted")
-        sys.exit(COULD_NOT_RUN)
-    except click.ClickException as error:
-        error.show()
-        sys.exit(COULD_NOT_RUN)
-    except KeyboardInterrupt:
-        _complain("interrupted")
-        sys.exit(COULD_NOT_RUN)
     except BrokenPipeError:  # `howdah check | head`: the reader has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(0)
@@ -77,9 +69,8 @@ def main() -> None:
             f"this is a bug in howdah {__version__}: {type(error).__name__}: {error}\n"
             "Try: HOWDAH_DEBUG=1 with the same command shows where it happened"
         )
-        sys.exit(COULD_NOT_RUN)
-    sys.exit(code or 0)
 
 
-def _complain(text: str) -> None:
-    click.echo(f"howdah: {text}", err=True)
+def _complain(text: str) -> NoReturn:
+    typer.echo(f"howdah: {text}", err=True)
+    sys.exit(COULD_NOT_RUN)

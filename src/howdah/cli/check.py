@@ -11,7 +11,6 @@ from datetime import date
 from pathlib import Path
 from typing import Annotated, Any
 
-import click
 import typer
 from rich.console import Console
 from typer.core import TyperGroup
@@ -32,8 +31,10 @@ from howdah.errors import BadInput
 from howdah.report import html, json, sarif, terminal
 from howdah.report.contract import contract
 from howdah.snapshot import collect, file
+from howdah.snapshot import recording as recordings
 from howdah.snapshot.model import Snapshot
 from howdah.snapshot.options import Options
+from howdah.snapshot.recording import with_waits
 
 FINDINGS = 1
 DEFAULT_SUPPRESSIONS = Path("howdah-suppressions.toml")
@@ -42,7 +43,7 @@ DEFAULT_SUPPRESSIONS = Path("howdah-suppressions.toml")
 class _RunByDefault(TyperGroup):
     """`howdah check TARGET` means `howdah check run TARGET`."""
 
-    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:  # ctx: typer's private Context
         if not args or (args[0] not in self.commands and args[0] not in ("-h", "--help")):
             args = ["run", *args]
         return super().parse_args(ctx, args)
@@ -89,6 +90,9 @@ def run(  # one parameter per option; typer knows no other way
             help="Ask a real planner and try remedies on a disposable server of this machine."
         ),
     ] = True,
+    recording: Annotated[
+        Path | None, typer.Option(help="Waits from `howdah watch --record` instead of a sample.")
+    ] = None,
     sample_seconds: Annotated[
         float | None, typer.Option(help="Between the two samples that rates are made of.")
     ] = None,
@@ -96,16 +100,18 @@ def run(  # one parameter per option; typer knows no other way
         int | None, typer.Option(help="I/O budget for measuring bloat; 0 measures nothing.")
     ] = None,
     verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Show what is ok too.")] = False,
-) -> int:
+) -> None:
     """Diagnose a database or a snapshot file; read-only, nothing is applied."""
     if listing:
         _print_rules()
-        return 0
+        return
     if as_json and as_sarif:
         raise BadInput("--json and --sarif exclude each other", hint="run it once for each")
     rules = _chosen(only or [])
     with progress() as tell:
         snapshot = _snapshot(target, tell, sample_seconds, measure_megabytes)
+        if recording is not None:
+            snapshot = with_waits(snapshot, recordings.read(recording))
         schema = api.schema_source(None if as_file(target) else target, snapshot)
         diagnosis = api.diagnose(
             snapshot, rules=rules, schema=schema if sandbox else None, progress=tell
@@ -118,7 +124,8 @@ def run(  # one parameter per option; typer knows no other way
         page.write_text(html.page(diagnosis, snapshot, rules=rules), encoding="utf-8")
         typer.echo(f"wrote {page}", err=True)
     _show(diagnosis, as_json=as_json, as_sarif=as_sarif, verbose=verbose)
-    return FINDINGS if _fails(diagnosis, fail_on) else 0
+    if _fails(diagnosis, fail_on):
+        raise typer.Exit(FINDINGS)
 
 
 def _snapshot(

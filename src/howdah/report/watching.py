@@ -19,9 +19,7 @@ _NOT_DATABASE_TIME = frozenset({"Client", "Activity", "Timeout", "Extension"})
 _CPU = "on CPU"
 
 
-def view(
-    ticks: Sequence[Tick], *, server: str, database: str, recording: str = ""
-) -> WatchView:
+def view(ticks: Sequence[Tick], *, server: str, database: str, recording: str = "") -> WatchView:
     """The screen for these ticks, the last one newest; at least one tick."""
     newest, oldest = ticks[-1], ticks[0]
     at, began = datetime.fromisoformat(newest.at), datetime.fromisoformat(oldest.at)
@@ -91,7 +89,9 @@ def _roots(
 
 def _holder(tick: Tick) -> HorizonHolder | None:
     held = tick.horizon
-    return held and HorizonHolder(kind=held.kind, name=held.name, age=held.age, seconds=None)
+    if held is None:
+        return None
+    return HorizonHolder(kind=held.kind, name=held.name, age=held.age, seconds=None)
 
 
 def _queues(oldest: Tick, newest: Tick, seconds: float) -> tuple[QueueDepth, ...]:

@@ -18,9 +18,10 @@ from typing import Any
 
 import msgspec
 
-from howdah.errors import BadFile
+from howdah.errors import BadFile, BadInput
 from howdah.snapshot.facts import Fact, Status
 from howdah.snapshot.facts.activity import WaitSample
+from howdah.snapshot.model import Snapshot
 from howdah.snapshot.sampler import Tick
 
 FORMAT = 1
@@ -147,6 +148,21 @@ def _frames(path: Path, rest: bytes) -> tuple[list[bytes], bool]:
 
 def _damaged(path: Path, detail: str) -> BadFile:
     return BadFile(f"{path} is damaged", detail=detail, hint="copy the file again")
+
+
+def with_waits(snapshot: Snapshot, recorded: Recorded) -> Snapshot:
+    """The snapshot with the recording's waits instead of its own.
+
+    Raises `BadInput` for a recording of another database or server version.
+    """
+    watched, server = recorded.watched, snapshot.server
+    if (watched.database, watched.version) != (server.database, server.version):
+        raise BadInput(
+            f"the recording is of {watched.database} on {watched.version}, the snapshot of "
+            f"{server.database} on {server.version}",
+            hint="give the recording that was made of this database",
+        )
+    return msgspec.structs.replace(snapshot, wait_samples=wait_samples(recorded))
 
 
 def wait_samples(recorded: Recorded) -> Fact[WaitSample]:

@@ -1,0 +1,93 @@
+"""`howdah snapshot`: take one, show what is in it, compare two."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import msgspec
+import typer
+from rich.console import Console
+
+from howdah.check import api
+from howdah.cli.target import DSN, progress
+from howdah.config import resolve
+from howdah.report import snapshots
+from howdah.snapshot import collect, file
+from howdah.snapshot.diff import diff as compare
+from howdah.snapshot.options import Options
+
+app = typer.Typer(
+    help="One consistent, read-only picture of a database: a value and a file.",
+    epilog="Example: howdah snapshot take postgresql://localhost/shop -o shop.snap",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+)
+
+_FILE = Annotated[Path, typer.Argument(metavar="FILE", help="A snapshot file.")]
+
+
+@app.command(epilog="Example: howdah snapshot take postgresql://localhost/shop -o shop.snap")
+def take(
+    dsn: DSN = "",
+    *,
+    output: Annotated[
+        Path, typer.Option("--output", "-o", help="The file to write.", show_default=False)
+    ],
+    schema: Annotated[
+        bool,
+        typer.Option(
+            "--schema",
+            help="Include the schema (pg_dump), so that the file alone can be proven on.",
+        ),
+    ] = False,
+    values: Annotated[
+        bool,
+        typer.Option("--values", help="Include most common values and bounds: they are row data."),
+    ] = False,
+    sample_seconds: Annotated[
+        float | None, typer.Option(help="Between the two samples that rates are made of.")
+    ] = None,
+    measure_megabytes: Annotated[
+        int | None, typer.Option(help="I/O budget for measuring bloat; 0 measures nothing.")
+    ] = None,
+) -> None:
+    """Take a snapshot: one short read-only transaction, then samples outside it."""
+    flags = {
+        "values": values or None,
+        "sample_seconds": sample_seconds,
+        "measure_megabytes": measure_megabytes,
+    }
+    with progress() as tell:
+        options = resolve(Options, section="snapshot", flags=flags)
+        snapshot = collect.take(dsn, options, progress=tell)
+        if schema:
+            snapshot = api.with_schema(snapshot, dsn)
+    file.write(snapshot, output)
+    snapshots.describe(snapshot, Console(file=sys.stdout, highlight=False))
+    typer.echo(f"wrote {output} ({output.stat().st_size:,} bytes)")
+
+
+@app.command(epilog="Example: howdah snapshot show shop.snap")
+def show(path: _FILE) -> None:
+    """What a snapshot file holds: server, window, and the status of every fact."""
+    snapshots.describe(file.read(path), Console(file=sys.stdout, highlight=False))
+
+
+@app.command(epilog="Example: howdah snapshot diff monday.snap tuesday.snap")
+def diff(
+    before: _FILE,
+    after: _FILE,
+    *,
+    force: Annotated[
+        bool, typer.Option("--force", help="Compare snapshots of different databases.")
+    ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print it as JSON.")] = False,
+) -> None:
+    """What changed between two snapshots of one database: objects, settings, rates."""
+    found = compare(file.read(before), file.read(after), force=force)
+    if as_json:
+        typer.echo(msgspec.json.encode(found).decode())
+    else:
+        snapshots.changes(found, Console(file=sys.stdout, highlight=False))
