@@ -335,6 +335,43 @@ def lasting() -> Iterator[Path]:
     shutil.rmtree(folder)
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="not root: every other test is this one")
+def test_a_caller_that_is_not_root(postgres_installation: Installation, lasting: Path) -> None:
+    """No home, and folders in PATH that may not be read."""
+    account = current()
+    environment = {
+        "PYTHONPATH": os.pathsep.join(path for path in sys.path if path),
+        "PYTHONDONTWRITEBYTECODE": "1",
+        "HOME": "/nonexistent",
+        "PATH": f"/root/bin:{os.environ['PATH']}",
+        "TMPDIR": str(lasting),
+    }
+    os.chown(lasting, account.uid, account.gid)
+
+    def run(script: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            ["/usr/bin/python3", "-c", script, str(postgres_installation.bindir)],
+            user=account.uid,
+            group=account.gid,
+            extra_groups=[],
+            env=environment,
+            cwd="/",
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+
+    probe = run("import howdah.postgres, sys; print(sys.version_info[:2])")
+    if probe.returncode != 0:
+        pytest.skip(f"{account.name} has no Python that can import Howdah: apt-get install python3")
+    done = run(START + "from howdah.postgres import installation; installation(); server.close()\n")
+    assert done.returncode == 0, done.stderr
+    folder = Path(done.stdout.split()[1])
+    assert folder.parent == lasting / f"howdah-{account.uid}"
+    assert not folder.exists()
+    assert (lasting / f"howdah-cache-{account.uid}" / "templates").is_dir()
+
+
 @pytest.mark.parametrize("owner", [HOLD], indirect=True)
 def test_killed_owner_leaves_nothing(owner: Owner) -> None:
     assert alive(owner.pid)

@@ -145,7 +145,7 @@ def _on_path() -> Iterator[Path]:
     """PATH may hold only a link to `postgres`; its neighbours are where the link leads."""
     for folder in os.get_exec_path():
         program = Path(folder) / "postgres"
-        if program.exists():
+        if os.access(program, os.X_OK):
             yield program.resolve().parent
 
 
