@@ -23,7 +23,7 @@ from howdah.report.contract import Contract, Entry, contract
 from howdah.report.pictures import Drawing, draw_all
 from howdah.snapshot.model import Snapshot
 
-_OPEN = 12  # findings that stand open at first; the others fold out
+_OPEN = 5  # findings that stand open at first, so that the list behind them stays in sight
 _COLUMNS = 5  # evidence with more columns is shown row by row
 
 
