@@ -66,7 +66,7 @@ def test_modules_are_short() -> None:
     long = {
         str(p.relative_to(ROOT)): n
         for p in modules()
-        if (n := len(p.open().readlines())) > MODULE_LINES
+        if (n := len(p.read_text().splitlines())) > MODULE_LINES
     }
     assert not long, f"split by concept (at most {MODULE_LINES} lines): {long}"
 

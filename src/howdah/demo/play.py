@@ -104,4 +104,5 @@ def _compare(console: Console, before: Diagnosis, after: Diagnosis) -> None:
         f"\n[bold]Before: {len(before.ranked)} findings. Now: {len(after.ranked)}.[/bold]"
     )
     for change in changes(contract(before), now):
-        console.print(f"   {change.fate:<11} {change.entry.rule}: {change.entry.object}")
+        line = f"   {change.fate:<11} {change.entry.rule}: {change.entry.object}"
+        console.print(line, soft_wrap=True)
