@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import re
-from importlib import resources
 from pathlib import Path
 
 from howdah.query import load
+from howdah.snapshot import plan
 from howdah.snapshot.model import fact_types
 from howdah.snapshot.plan import PARTS
 
-PACKAGE = Path(str(resources.files("howdah.snapshot")))
+PACKAGE = Path(plan.__file__).parent
 LATER = {
     "counter_samples",
     "table_samples",
@@ -33,7 +33,9 @@ def test_every_block_is_used() -> None:
     code = "\n".join(path.read_text() for path in PACKAGE.glob("*.py"))
     named = set(re.findall(r'"([a-z_]+)"', code))
     named |= {f"{part.fact}_left_out" for part in PARTS if part.gap}
-    for path in (PACKAGE / "sql").glob("*.sql"):
+    files = sorted((PACKAGE / "sql").glob("*.sql"))
+    assert files
+    for path in files:
         for name in load("howdah.snapshot", f"sql/{path.name}"):
             assert name in named, f"{path.name}: nobody asks for {name}"
 

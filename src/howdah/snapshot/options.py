@@ -38,5 +38,11 @@ class Options(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     open_seconds: Annotated[float, Meta(gt=0, le=OPEN_SECONDS)] = 4.8
     """The deadline of the picture's transaction; what is not read by then is `timeout`."""
 
-    schema: bool = False
-    """Whether pg_dump's schema is kept with the picture."""
+
+QUICK = Options(
+    sample_seconds=0.0, wait_samples_per_second=1.0, measure_megabytes=0, multixact_samples=0
+)
+"""The picture alone: nothing sampled and nothing measured."""
+
+TRIAL = Options(sample_seconds=0.0, wait_samples_per_second=1.0, multixact_samples=0)
+"""The picture of a sandbox: its objects measured, nothing sampled."""

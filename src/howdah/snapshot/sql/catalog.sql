@@ -1,7 +1,7 @@
 -- What the catalogs say exists. Column names are the fields of the row structs, in their order.
 -- Functions that open a relation wait behind ACCESS EXCLUSIVE: pg_get_indexdef, pg_get_expr with a
--- relation, pg_get_partkeydef, pg_sequence_last_value and pg_get_constraintdef of a CHECK or
--- EXCLUDE constraint. They are not called for relations in %(locked)s.
+-- relation, pg_get_partkeydef and pg_get_constraintdef of a CHECK or EXCLUDE constraint.
+-- pg_sequence_last_value waits behind SHARE and stronger. They are not called for relations in %(locked)s.
 
 -- name: databases [-14]
 -- purpose: every database with its ages and counters

@@ -44,11 +44,18 @@ JOIN pg_catalog.pg_roles AS r ON r.rolname = current_user
 WHERE d.datname = pg_catalog.current_database()
 
 -- name: locked
--- purpose: relations on which another session holds or awaits ACCESS EXCLUSIVE
+-- purpose: relations on which another session holds or awaits what we would wait for
+-- That is ACCESS EXCLUSIVE; reading a sequence takes ROW EXCLUSIVE, which waits for more.
 SELECT pg_catalog.array_agg(DISTINCT l.relation) AS locked
 FROM pg_catalog.pg_locks AS l
 WHERE l.locktype = 'relation'
-  AND l.mode = 'AccessExclusiveLock'
+  AND (
+    l.mode = 'AccessExclusiveLock'
+    OR (
+      l.mode IN ('ShareLock', 'ShareRowExclusiveLock', 'ExclusiveLock')
+      AND l.relation IN (SELECT s.seqrelid FROM pg_catalog.pg_sequence AS s)
+    )
+  )
   AND l.pid IS DISTINCT FROM pg_catalog.pg_backend_pid()
   AND l.database IN (
     0, (SELECT d.oid FROM pg_catalog.pg_database AS d WHERE d.datname = pg_catalog.current_database())
@@ -63,10 +70,3 @@ SELECT
   (SELECT b.stats_reset FROM pg_catalog.pg_stat_bgwriter AS b) AS bgwriter,
   (SELECT pg_catalog.min(s.stats_reset) FROM pg_catalog.pg_stat_slru AS s) AS slru,
   (SELECT w.stats_reset FROM pg_catalog.pg_stat_wal AS w) AS wal
-
--- name: extension_schema
--- purpose: where an extension's functions live, and its version
-SELECT n.nspname AS schema, e.extversion AS version
-FROM pg_catalog.pg_extension AS e
-JOIN pg_catalog.pg_namespace AS n ON n.oid = e.extnamespace
-WHERE e.extname = %(name)s
