@@ -8,6 +8,7 @@ import pytest
 
 from howdah.postgres import Installation, Server
 from howdah.postgres.versions import RESPELLED_WAITS, SLRU_NAMES, Wait, normal_slru, normal_wait
+from howdah.testing import wait_until
 from howdah.testing.majors import candidates
 
 # Symbols of the server program that look like wait events of other classes.
@@ -73,13 +74,16 @@ def names_of_17() -> list[Wait]:
 
 
 def test_a_real_wait(server: Server) -> None:
+    query = "SELECT wait_event_type, wait_event FROM pg_stat_activity WHERE pid = %s"
     with server.connect() as sleeper, server.connect() as watcher:
-        sleeper.execute("SELECT 1")
         pid = sleeper.info.backend_pid
-        query = "SELECT wait_event_type, wait_event FROM pg_stat_activity WHERE pid = %s"
-        row = watcher.execute(query, (pid,)).fetchone()
-    assert row is not None
-    assert normal_wait(*row) == Wait("Client", "ClientRead")
+
+        def waits() -> bool:
+            row = watcher.execute(query, (pid,)).fetchone()
+            assert row is not None
+            return None not in row and normal_wait(*row) == Wait("Client", "ClientRead")
+
+        wait_until(waits)
 
 
 def test_slru_names_of_this_server(server: Server) -> None:
