@@ -15,7 +15,7 @@ from psycopg import sql
 
 from howdah.check import remedies
 from howdah.check.model import Remedy
-from howdah.snapshot.facts.activity import IndexBuild
+from howdah.snapshot.facts.activity import IndexBuild, Session
 from howdah.snapshot.picture import Picture
 
 
@@ -73,26 +73,45 @@ def catalog_holders(picture: Picture) -> tuple[Holder, ...]:
     return tuple(sorted(found, key=lambda holder: (-holder.age, holder.name)))
 
 
-def hidden_sessions(picture: Picture, database: str) -> int:
-    """Sessions that may hold this database and whose snapshot the role may not see."""
+def unsure_sessions(picture: Picture, database: str) -> int:
+    """Sessions of this database that hold a snapshot, and may or may not be a harmless VACUUM.
+
+    The age of a session's snapshot is visible to every role, but not what it does: only where some
+    vacuum or index build is hidden from the role can a hidden session be one.
+    """
+    if not _are_some_hidden(picture):
+        return 0
     return sum(
-        not row.is_visible and row.database in (None, database)
+        _age(row) is not None and not row.is_visible and row.database in (None, database)
         for row in picture.snapshot.sessions.rows
     )
+
+
+def _are_some_hidden(picture: Picture) -> bool:
+    facts = (picture.snapshot.vacuum_progress, picture.snapshot.index_builds)
+    return any(not fact.known or fact.left_out for fact in facts)
+
+
+def _age(row: Session) -> int | None:
+    """Of the oldest id that the session needs: its own transaction's, or its snapshot's."""
+    return max((age for age in (row.xid_age, row.xmin_age) if age is not None), default=None)
 
 
 def _sessions(picture: Picture) -> Iterator[Holder]:
     harmless = _harmless(picture)
     standbys = {row.pid for row in picture.snapshot.standbys.rows}
+    unsure = _are_some_hidden(picture)
     for row in picture.snapshot.sessions.rows:
-        ages = [age for age in (row.xid_age, row.xmin_age) if age is not None]
-        if not ages or row.is_own or row.pid in harmless or row.pid in standbys:
+        age = _age(row)
+        if age is None or row.is_own or row.pid in harmless or row.pid in standbys:
+            continue
+        if unsure and not row.is_visible:
             continue
         yield Holder(
             kind="session",
             name=f"process {row.pid}",
             database=row.database,
-            age=max(ages),
+            age=age,
             seconds=row.seconds_in_transaction,
             remedy=end_session(row.pid),
             details={

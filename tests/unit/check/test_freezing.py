@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from howdah.check.model import Kind, Severity
+from howdah.check.model import Confidence, Kind, Severity
 from howdah.check.rules.freezing import anti_wraparound_starved, temp_table_age
 from howdah.snapshot.facts.activity import Blocking, Lock, Session, VacuumProgress
 from howdah.snapshot.facts.catalog import Relation
@@ -110,8 +110,13 @@ def test_an_orphan_is_autovacuums_to_drop_and_a_young_one_nobodys() -> None:
     assert verdict(temp_table_age, of).kind is Kind.OK
 
 
-def test_without_sight_of_sessions_it_is_unknown() -> None:
-    assert verdict(temp_table_age, seen(temporary(None))).kind is Kind.UNKNOWN
+def test_before_16_autovacuum_that_did_not_drop_it_speaks_for_a_session() -> None:
+    (found,) = verdict(temp_table_age, seen(temporary(None))).findings
+    assert found.confidence is Confidence.ESTIMATED
+    off = picture(settings=settings(autovacuum="off"), relations=[temporary(None)])
+    assert verdict(temp_table_age, off).kind is Kind.UNKNOWN
+    young = picture(settings=settings(autovacuum="off"), relations=[temporary(None, age=9)])
+    assert verdict(temp_table_age, young).kind is Kind.OK
 
 
 def test_workers_are_not_counted_by_a_role_that_cannot_see_them() -> None:

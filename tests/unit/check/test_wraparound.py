@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 
+import msgspec
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -103,6 +104,15 @@ def test_the_database_counts_what_is_not_told_singly() -> None:
     assert len(result.findings) == 21
     whole = next(found for found in result.findings if found.object == "shop")
     assert whole.evidence[0]["tables"] == 50
+
+
+def test_the_catalogs_go_with_their_database() -> None:
+    catalog = table("pg_class", xid_age=OLD)
+    catalog = msgspec.structs.replace(catalog, schema="pg_catalog")
+    result = verdict(xid_age, seen(database(xid_age=OLD), catalog))
+    assert objects(result) == {"shop"}
+    assert result.findings[0].evidence[0]["tables"] == 1
+    assert result.findings[0].remedies[0].sql == ("VACUUM (FREEZE)",)
 
 
 def test_without_the_settings_it_is_unknown() -> None:

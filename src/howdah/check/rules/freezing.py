@@ -24,7 +24,7 @@ from howdah.check.model import (
 )
 from howdah.snapshot.facts.activity import Lock, Session, VacuumProgress
 from howdah.snapshot.facts.catalog import Relation
-from howdah.snapshot.picture import Picture
+from howdah.snapshot.picture import SYSTEM_SCHEMAS, Picture
 
 STARVED_FACTOR = 1.1  # over its limit by so much, a table has been passed over
 WORST = 20  # tables reported one by one; beyond it the database's own finding counts them all
@@ -69,11 +69,9 @@ def anti_wraparound_starved(picture: Picture, _: Answers) -> Examination:
     found = [heap for row in relations for heap in autovacuum.heaps(row)]
     overdue = [late for heap in found if (late := _overdue(picture, heap))]
     waiting = _waiting(picture)
-    starved = [
-        late
-        for late in sorted(overdue, key=lambda late: (-late.factor, late.heap.name))
-        if late.heap.oid in waiting or late.heap.oid not in autovacuum.vacuumed_now(picture)
-    ]
+    running = autovacuum.vacuumed_now(picture)
+    starved = [late for late in overdue if late.heap.oid in waiting or late.heap.oid not in running]
+    starved.sort(key=lambda late: _rank(late, late.heap.oid in waiting))
     findings = [_starved(picture, late, waiting.get(late.heap.oid)) for late in starved[:WORST]]
     if len(starved) > WORST:
         findings.append(_many_starved(picture, starved))
@@ -83,6 +81,12 @@ def anti_wraparound_starved(picture: Picture, _: Answers) -> Examination:
         unknown=picture.snapshot.relations.reason,
         findings=tuple({finding.id: finding for finding in reversed(findings)}.values()),
     )
+
+
+def _rank(late: Overdue, is_waiting: bool) -> tuple[bool, bool, float, str]:
+    """Whose vacuum is held up comes first, then the users' tables, the worst first."""
+    is_catalog = late.heap.relation.schema in SYSTEM_SCHEMAS
+    return (not is_waiting, is_catalog, -late.factor, late.heap.name)
 
 
 def _overdue(picture: Picture, heap: Heap) -> Overdue | None:
@@ -193,7 +197,7 @@ def _blockers(picture: Picture, waiting: Session | None) -> tuple[dict[str, Any]
 
 
 def _many_starved(picture: Picture, starved: Sequence[Overdue]) -> Finding:
-    worst = starved[0]
+    worst = max(starved, key=lambda late: late.factor)
     return Finding(
         rule="anti-wraparound-starved",
         object=picture.server.database,
@@ -202,7 +206,7 @@ def _many_starved(picture: Picture, starved: Sequence[Overdue]) -> Finding:
             key=lambda severity: severity is Severity.CRITICAL,
         ),
         claim=f"{len(starved):,} tables of {picture.server.database} are beyond the age that "
-        f"forces a vacuum and none is being vacuumed; the {WORST} worst are reported singly.",
+        f"forces a vacuum and none is making headway; {WORST} of them are reported singly.",
         evidence=({"tables": len(starved), "worst": worst.heap.name, "worst_age": worst.age},),
         confidence=Confidence.PROVEN,
         refuted_by="rows in pg_stat_progress_vacuum for these tables",
@@ -233,7 +237,9 @@ def _many_starved(picture: Picture, starved: Sequence[Overdue]) -> Finding:
     what="Temporary tables older than autovacuum_freeze_max_age whose session is still connected.",
     why="Autovacuum cannot read another session's temporary table. Only that session can freeze "
     "it, and until it does or ends, the whole database's oldest transaction id stays where it is.",
-    wrong_when="A pooler may give the session back and drop the table at any moment.",
+    wrong_when="A pooler may give the session back and drop the table at any moment. Before 16 the "
+    "server does not tell whether the session is connected: that autovacuum did not drop the table "
+    "as an orphan speaks for it.",
     source="PostgreSQL documentation, CREATE TABLE, 'TEMPORARY or TEMP'",
 )
 def temp_table_age(picture: Picture, _: Answers) -> Examination:
@@ -243,17 +249,30 @@ def temp_table_age(picture: Picture, _: Answers) -> Examination:
         for row in picture.snapshot.relations.rows
         if row.persistence == "t" and row.xid_age is not None
     ]
-    known = [row for row in tables if row.temp_session_alive is not None]
     limit = picture.setting_number("autovacuum_freeze_max_age")
     if limit is None:
         return Examination(of=len(tables), unknown="the freeze settings are not in the snapshot")
-    old = [row for row in known if row.temp_session_alive and (row.xid_age or 0) > limit]
+    old = [row for row in tables if (row.xid_age or 0) > limit]
+    unsure = [row for row in old if _has_session(picture, row) is None]
     return Examination(
-        examined=len(known),
+        examined=len(tables) - len(unsure),
         of=len(tables),
-        unknown="whether their sessions are connected is not visible to the role",
-        findings=tuple(_old_temporary(picture, row, limit) for row in old),
+        unknown="whether the sessions of the others are connected is not known before 16",
+        findings=tuple(
+            _old_temporary(picture, row, limit) for row in old if _has_session(picture, row)
+        ),
     )
+
+
+def _has_session(picture: Picture, row: Relation) -> bool | None:
+    """Whether its session is connected; by inference where the server does not tell.
+
+    Autovacuum drops orphaned temporary tables whenever it comes by: one that grew old while
+    autovacuum was on has an owner.
+    """
+    if row.temp_session_alive is not None:
+        return row.temp_session_alive
+    return autovacuum.is_enabled_on_server(picture) or None
 
 
 def _old_temporary(picture: Picture, row: Relation, limit: float) -> Finding:
@@ -268,7 +287,7 @@ def _old_temporary(picture: Picture, row: Relation, limit: float) -> Finding:
         claim=f"the temporary table {name} of a live session is {age:,} transaction ids old; "
         "only its own session can freeze it.",
         evidence=({"table": name, "age": age, "freeze_max_age": limit, "pages": row.pages},),
-        confidence=Confidence.PROVEN,
+        confidence=Confidence.ESTIMATED if row.temp_session_alive is None else Confidence.PROVEN,
         refuted_by="the table is gone, or age(relfrozenxid) is low again",
         cost_if_wrong="a session is ended, and its work since the last commit lost",
         harm=harm.outage(

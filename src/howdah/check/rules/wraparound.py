@@ -21,9 +21,11 @@ from howdah.check.model import (
     rule,
 )
 from howdah.snapshot.facts.catalog import Database
-from howdah.snapshot.picture import Picture
+from howdah.snapshot.picture import SYSTEM_SCHEMAS, Picture
 
-WORST = 20  # tables reported one by one; the database's own finding counts them all
+FREEZE = "VACUUM (FREEZE)"
+_UNLIMITED = "SET statement_timeout = 0"
+WORST = 20  # users' tables reported one by one; the database's own finding counts them all
 
 
 @rule(
@@ -92,9 +94,14 @@ def _ages(picture: Picture, ids: Ids) -> Examination:
         unknown=picture.snapshot.relations.reason,
         findings=(
             *(found for found in findings if found),
-            *(_table(picture, ids, limits, *pair) for pair in tables[:WORST]),
+            *(_table(picture, ids, limits, *pair) for pair in _single(tables)),
         ),
     )
+
+
+def _single(tables: Sequence[tuple[Heap, Severity]]) -> Sequence[tuple[Heap, Severity]]:
+    """The tables reported one by one: the users' worst. The catalogs go with their database."""
+    return [pair for pair in tables if pair[0].relation.schema not in SYSTEM_SCHEMAS][:WORST]
 
 
 def _severity(limits: Limits, age: int) -> Severity | None:
@@ -152,13 +159,21 @@ def _database(
             *({"table": h.name, "is_toast": h.is_toast, "age": ids.of_heap(h)} for h in oldest[:5]),
         ),
         age=age,
-        found=_freeze_elsewhere(row) if not row.is_current else (),
+        found=_freeze_all(row),
     )
 
 
-def _freeze_elsewhere(row: Database) -> tuple[Remedy, ...]:
+def _freeze_all(row: Database) -> tuple[Remedy, ...]:
+    where = {"database": row.name}
+    if row.is_current:
+        note = "vacuums every table of the database, the catalogs too; " + ages.HELD
+        return (
+            remedies.statements(
+                "vacuum-database", where, (FREEZE,), retry_safe=(_UNLIMITED, FREEZE), note=note
+            ),
+        )
     note = f"connect to {row.name} and check it there: its tables are not seen from here"
-    return (remedies.manual("vacuum", {"database": row.name}, ("VACUUM (FREEZE)",), note),)
+    return (remedies.manual("vacuum-database", where, (FREEZE,), note),)
 
 
 def _table(picture: Picture, ids: Ids, limits: Limits, heap: Heap, severity: Severity) -> Finding:
