@@ -14,6 +14,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import takewhile
 
 from pglast import ast
 
@@ -41,6 +42,7 @@ TOP_STATEMENTS = 200
 MIN_PAGES = 64
 # A call that touches less of the table than this share of its pages does not read it in full.
 MIN_READ_SHARE = 0.1
+_CONDITIONAL = frozenset({"SELECT", "WITH", "INSERT", "UPDATE", "DELETE", "MERGE", "DECLARE"})
 # Access methods that can use any of their key columns alone; the others need the leading one.
 _ANY_KEY = frozenset({"gin", "brin", "bloom"})
 
@@ -75,8 +77,15 @@ def selection(picture: Picture) -> Selection:
     suspects = [
         suspect for statement in statements for suspect in _suspects(picture, names, statement)
     ]
-    unparsed = tuple(row for row in statements if parsed(row.text).reason)
+    unparsed = tuple(
+        row for row in statements if _has_conditions(row.text) and parsed(row.text).reason
+    )
     return Selection(suspects=tuple(suspects), unparsed=unparsed)
+
+
+def _has_conditions(text: str) -> bool:
+    """Whether it is a kind of statement that may have conditions; `SAVEPOINT $1` is none."""
+    return text.lstrip("( \n\t").partition(" ")[0].upper() in _CONDITIONAL
 
 
 def questions(suspect: Suspect) -> tuple[PlanQuestion, ...]:
@@ -231,16 +240,23 @@ def missed(picture: Picture, answer: Answer, predicate: Predicate) -> Scan | Non
     """The scan that reads the whole table to filter by the column, None where there is none."""
     word = re.compile(rf"(?<!\w){re.escape(predicate.column.name)}(?!\w)")
     root = picture.root(predicate.relation.oid)
-    for scan in answer.scans:
+    for at, scan in enumerate(answer.scans):
         if (
             scan.filter
-            and not scan.index_condition
-            and not scan.node.startswith("Bitmap")
             and word.search(scan.filter)
             and _is_of(picture, scan, root)
+            and not _is_entered(answer.scans, at)
         ):
             return scan
     return None
+
+
+def _is_entered(scans: Sequence[Scan], at: int) -> bool:
+    """Whether an index is entered by a condition; a bitmap's conditions follow its heap scan."""
+    if not scans[at].node.startswith("Bitmap Heap"):
+        return bool(scans[at].index_condition)
+    below = takewhile(lambda scan: scan.node == "Bitmap Index Scan", scans[at + 1 :])
+    return any(scan.index_condition for scan in below)
 
 
 def _is_of(picture: Picture, scan: Scan, root: int) -> bool:
@@ -249,9 +265,12 @@ def _is_of(picture: Picture, scan: Scan, root: int) -> bool:
     return (scan.relation or "").replace('"', "") in names  # a plan quotes names where needed
 
 
-def reads_the_table(picture: Picture, suspect: Suspect) -> bool:
-    """Whether the measured pages per call are those of a scan of the table."""
+def reads_in_full(picture: Picture, suspect: Suspect, scan: Scan) -> bool:
+    """Whether the measured pages per call are those of a scan of the whole table, or index."""
     pages = table_pages(picture, suspect.predicate.relation.oid)
+    if scan.node == "Index Only Scan":
+        sizes = [picture.pages(index.oid) for index in suspect.candidates]
+        pages = min([pages, *sizes])
     return pages_per_call(suspect.statement) >= MIN_READ_SHARE * pages
 
 

@@ -304,7 +304,9 @@ def test_a_statement_that_touches_few_pages_is_not_reported() -> None:
 def test_a_text_that_does_not_parse_is_not_examined() -> None:
     text = "select * from doc where lower(email) = $1"
     cut = statement("select * from doc where lower(")
-    of = seen(text, index("doc_e", "lower(email)"), statements=[statement(text), cut])
+    savepoint = statement("SAVEPOINT $1")  # blanked since 17, and no condition in it
+    given = [statement(text), cut, savepoint]
+    of = seen(text, index("doc_e", "lower(email)"), statements=given)
     result = verdict(predicate_misses_index, of, answers(of, served="lower"))
     assert (result.examined, result.of) == (1, 2)
     assert "do not parse" in result.reason
@@ -408,3 +410,27 @@ def test_a_healthy_array_index_is_ok(of: Picture) -> None:
 
 def test_without_array_indexes_the_rule_is_not_applicable() -> None:
     assert verdict(shadowed_operator, shadowed(given=[])).kind is Kind.NOT_APPLICABLE
+
+
+@pytest.mark.parametrize(("condition", "kind"), [(None, Kind.FINDING), ("(x)", Kind.OK)])
+def test_a_bitmap_of_the_whole_index_is_no_use_of_it(condition: str | None, kind: Kind) -> None:
+    of = seen("select * from doc where lower(email) = $1", index("doc_email", "email"))
+    heap = Scan(
+        node="Bitmap Heap Scan",
+        relation="public.doc",
+        index=None,
+        index_condition=None,
+        filter="(lower(doc.email) = $1)",
+    )
+    below = Scan(
+        node="Bitmap Index Scan",
+        relation="public.doc",
+        index="public.doc_email",
+        index_condition=condition,
+        filter=None,
+    )
+    given: Answers = {
+        PlanQuestion(statement=text): Answer(answered=True, scans=(heap, below))
+        for text in asked(of)
+    }
+    assert verdict(predicate_misses_index, of, given).kind is kind

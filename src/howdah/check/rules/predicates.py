@@ -35,7 +35,7 @@ from howdah.check.suspects import (
     missed,
     pages_per_call,
     questions,
-    reads_the_table,
+    reads_in_full,
     selection,
     table_pages,
 )
@@ -91,7 +91,7 @@ def predicate_misses_index(picture: Picture, answers: Answers) -> Examination:
     judged = [(suspect, _scan(picture, answers, suspect)) for suspect in chosen.suspects]
     groups: dict[str, list[tuple[Suspect, Scan]]] = {}
     for suspect, scan in judged:
-        if isinstance(scan, Scan) and reads_the_table(picture, suspect):
+        if isinstance(scan, Scan) and reads_in_full(picture, suspect, scan):
             groups.setdefault(_object(picture, suspect), []).append((suspect, scan))
     answered = sum(scan is not None for _, scan in judged)
     return Examination(
