@@ -44,7 +44,9 @@ def test_marking_is_explicit_and_reversible(database: Database) -> None:
 def test_the_owner_keeps_the_comment(database: Database) -> None:
     remark = "the shop's\ncopy of 'Monday'"
     with database.connect() as connection:
-        connection.execute(f"COMMENT ON DATABASE {database.name} IS '{remark.replace(chr(39), chr(39) * 2)}'")  # noqa: E501 - one statement
+        connection.execute(
+            f"COMMENT ON DATABASE {database.name} IS '{remark.replace(chr(39), chr(39) * 2)}'"
+        )
         mark(connection)
         assert remark in (comment(database) or "")
         unmark(connection)

@@ -13,6 +13,8 @@ import msgspec
 import pglast
 from pglast import ast, enums
 
+from howdah.sandbox.syntax import expression
+
 
 class Allowed(msgspec.Struct, frozen=True, kw_only=True):
     """The values of one column: a list, or whole numbers from `low` to `high`."""
@@ -52,12 +54,8 @@ def by_checks(checks: Iterable[tuple[str | None, str]]) -> dict[str, Allowed]:
 
 
 def _read(definition: str) -> Iterable[tuple[str, Allowed]]:
-    text = definition.removeprefix("CHECK ").removesuffix(" NOT VALID")
-    try:
-        tree: Any = pglast.parse_sql(f"SELECT {text}")[0].stmt
-    except pglast.parser.ParseError:
-        return []
-    return _conjuncts(tree.targetList[0].val)
+    tree = expression(definition.removeprefix("CHECK ").removesuffix(" NOT VALID"))
+    return [] if tree is None else _conjuncts(tree)
 
 
 def _conjuncts(node: Any) -> list[tuple[str, Allowed]]:
@@ -127,8 +125,7 @@ def by_bound(strategy: str, keys: Sequence[str | None], bound: str) -> list[Boun
     """
     if strategy == "h" or bound == "DEFAULT" or None in keys:
         return None
-    statement = f"CREATE TABLE a PARTITION OF b {bound}"
-    spec: Any = pglast.parse_sql(statement)[0].stmt
+    spec: Any = pglast.parse_sql("CREATE TABLE a PARTITION OF b " + bound)[0].stmt
     names = [key for key in keys if key is not None]
     if strategy == "l":
         values = tuple(_constant(datum) for datum in spec.partbound.listdatums)

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from contextlib import closing
 from enum import StrEnum
 from typing import Any
 
@@ -256,12 +255,6 @@ def generic_plan(
         explained: Any = cursor.execute(explain).fetchone()
     connection.execute(_QUERIES.text("deallocate"))
     return plans.parse(explained[0])
-
-
-def ask(sandbox: Sandbox, table: str, predicate: str, types: Sequence[str] = ()) -> Answer:
-    """One question in a session of its own; for many, keep a `Planner`."""
-    with closing(Planner(sandbox)) as planner:
-        return planner.serves(table, predicate, types)
 
 
 def _switch(on: bool) -> str:

@@ -108,7 +108,7 @@ class _Loading:
 
     def run(self, statements: Sequence[Statement]) -> None:
         self._connection.execute(_QUERIES.text("prepare_load"))
-        standins.prepare(self._connection)
+        standins.prepare(self._connection, statements)
         for chunk in self._chunks(statements):
             if len(chunk) == 1:
                 self._one(chunk[0])

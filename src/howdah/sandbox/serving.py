@@ -12,11 +12,11 @@ from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
 import msgspec
-import pglast
 from pglast.stream import RawStream
 from pglast.visitors import Visitor
 
 from howdah.sandbox.plan import PlanNode
+from howdah.sandbox.syntax import expression
 
 ANY_KEY = frozenset({"gin", "brin", "bloom"})
 """Access methods that find rows by any of their columns equally well."""
@@ -147,14 +147,13 @@ def mentions(condition: str, key: str) -> bool:
     return wanted[0] in found
 
 
-def _parts(expression: str) -> list[str] | None:
+def _parts(text: str) -> list[str] | None:
     """Every subexpression, outermost first, without table names; None when it does not parse."""
-    try:
-        tree: Any = pglast.parse_sql(f"SELECT {expression}")[0].stmt
-    except pglast.parser.ParseError:
+    tree = expression(text)
+    if tree is None:
         return None
     parts = _Parts()
-    parts(tree.targetList[0].val)
+    parts(tree)
     return parts.texts
 
 

@@ -8,6 +8,7 @@ to run any program, are not installed.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from typing import Any
 
 import msgspec
@@ -84,8 +85,10 @@ def treat(statement: Statement) -> Omit | Substitute | None:
     return None
 
 
-def prepare(connection: psycopg.Connection[Any]) -> None:
-    """Make what substitutes refer to; harmless twice."""
+def prepare(connection: psycopg.Connection[Any], statements: Iterable[Statement]) -> None:
+    """Make what substitutes refer to, if there will be any; harmless twice."""
+    if not any(_CREATE_SERVER.match(statement.text) for statement in statements):
+        return
     try:
         connection.execute(_QUERIES.text("create_wrapper"))
     except psycopg.errors.DuplicateObject:

@@ -76,3 +76,12 @@ class Syntax(Visitor):
 
 def _dotted(relation: Any) -> str:
     return f"{relation.schemaname}.{relation.relname}" if relation.schemaname else relation.relname
+
+
+def expression(text: str) -> Any | None:
+    """The tree of one expression; None when it does not parse."""
+    try:
+        statement: Any = pglast.parse_sql("SELECT " + text)[0].stmt
+    except pglast.parser.ParseError:
+        return None
+    return statement.targetList[0].val
