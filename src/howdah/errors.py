@@ -114,7 +114,11 @@ def from_database(error: psycopg.Error) -> HowdahError:
     )
 
 
-_PASSWORD = re.compile(r"(?P<key>password\s*=\s*)('(?:[^'\\]|\\.)*'|\S+)|(?<=:)[^:@/\s]+(?=@)")
+# A URI's password may itself hold @ and /: everything up to the last @ of the word is taken.
+_PASSWORD = re.compile(
+    r"(?P<key>password\s*=\s*)('(?:[^'\\]|\\.)*'|\S+)|(?P<user>://[^:/@\s]*:)\S*(?=@)",
+    re.IGNORECASE,
+)
 
 
 def without_password(text: str) -> str:
@@ -124,5 +128,7 @@ def without_password(text: str) -> str:
     'postgresql://ann:***@db/shop'
     >>> without_password("host=db password='a b' dbname=shop")
     'host=db password=*** dbname=shop'
+    >>> without_password("postgresql://ann:p@ss/word@db/shop")
+    'postgresql://ann:***@db/shop'
     """
-    return _PASSWORD.sub(lambda found: f"{found['key'] or ''}***", text)
+    return _PASSWORD.sub(lambda found: f"{found['key'] or found['user']}***", text)

@@ -27,6 +27,9 @@ def fill(data: Path, installation: Installation, account: Account) -> None:
     All copies of one template share its system identifier.
     """
     copy_tree(_template(installation, account), data, account)
+    # Without them the counters begin when this server first starts, not when initdb ran.
+    for counters in (data / "pg_stat").iterdir():
+        counters.unlink()
 
 
 def _template(installation: Installation, account: Account) -> Path:
