@@ -1,6 +1,6 @@
 """What a normalised statement's text says: the relations it names, the refresh it is, its name.
 
-Owns these three readings, on the trees of `howdah.check.parsing`. A text that does not parse is an
+Owns these readings, on the trees of `howdah.check.parsing`. A text that does not parse is an
 answer of its own (None), never an empty set of relations.
 """
 
@@ -13,6 +13,7 @@ from pglast import ast
 
 from howdah.check.parsing import Resolver, parsed, walk
 from howdah.snapshot.facts.catalog import Relation
+from howdah.snapshot.picture import SYSTEM_SCHEMAS
 
 _NAME_LENGTH = 60
 
@@ -40,6 +41,29 @@ def relations_named(text: str, resolver: Resolver) -> tuple[Relation, ...] | Non
         if (relation := resolver.relation(node.schemaname, node.relname or "")) is not None
     }
     return tuple(found.values())
+
+
+def reads_catalogs_only(text: str, resolver: Resolver) -> bool:
+    """Whether every relation that a statement names is one of the server's own.
+
+    A view is no relation of the snapshot, so a statement on one counts as reading users' tables.
+    """
+    tree = parsed(text)
+    nodes = [node for statement in tree.statements for node in walk(statement)]
+    common = {node.ctename for node in nodes if isinstance(node, ast.CommonTableExpr)}
+    named = [
+        node
+        for node in nodes
+        if isinstance(node, ast.RangeVar) and (node.schemaname or node.relname not in common)
+    ]
+    return not tree.reason and all(_is_catalog(node, resolver) for node in named)
+
+
+def _is_catalog(node: ast.RangeVar, resolver: Resolver) -> bool:
+    if node.schemaname:
+        return node.schemaname in SYSTEM_SCHEMAS
+    name = node.relname or ""
+    return name.startswith("pg_") and resolver.relation(None, name) is None
 
 
 def refresh(text: str) -> Refresh | None:

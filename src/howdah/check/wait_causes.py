@@ -22,6 +22,7 @@ _SLOW_COMMITS_PER_SECOND = 100.0  # below, each flush must be slow for sessions 
 _SNAPSHOT_SESSIONS = 50.0  # mean active sessions; fewer do not contend for snapshots
 _MISS_SHARE = 0.10  # of block requests that were not in shared_buffers
 _IMAGE_SHARE = 0.30  # of WAL records that are full-page images
+_SAVEPOINTS = 10_000  # fewer are some tool's, this one's included
 _MAIN_LOCK_SHARE = 0.5  # of relation locks taken outside the fast path
 _MAIN_LOCKS = 100
 
@@ -63,13 +64,13 @@ def _multixact(picture: Picture, _: str) -> Cause | None:
 
 def _subtransactions(picture: Picture, _: str) -> Cause | None:
     read, _share = _slru_share(picture, "subtransaction")
-    texts = (row for row in picture.snapshot.statements.rows)
-    saving = next((r for r in texts if r.text.upper().startswith("SAVEPOINT")), None)
-    if not read or saving is None:
+    rows = picture.snapshot.statements.rows
+    saved = sum(row.calls for row in rows if row.text.upper().startswith("SAVEPOINT"))
+    if not read or saved < _SAVEPOINTS:
         return None
     return Cause(
         "transactions with more than 64 subtransactions beside a long one",
-        {"subtransaction_blocks_read": read, "savepoints": saving.calls},
+        {"subtransaction_blocks_read": read, "savepoints": saved},
         "fewer savepoints (and PL/pgSQL EXCEPTION blocks) per transaction, no long transactions",
     )
 

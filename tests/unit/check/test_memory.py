@@ -75,7 +75,7 @@ def test_what_was_told_decides(told: int, kind: Kind) -> None:
 
 
 def said(**given: Any) -> Statement:
-    return row(Statement, **({"text": "SELECT $1", "role": "app", "calls": 10} | given))
+    return row(Statement, **({"text": "SELECT a FROM t", "role": "app", "calls": 10} | given))
 
 
 def spilling(blocks: int, *, calls: int = 10, hours: float | None = 1.0) -> Kind:
@@ -95,7 +95,7 @@ def test_without_a_window_only_the_sum_counts() -> None:
 
 
 def test_a_database_with_many_temporary_files_is_found() -> None:
-    full = row(Database, name="shop", allows_connections=True, temp_bytes=3 * 1024 * MB)
+    full = row(Database, name="shop", is_current=True, temp_bytes=3 * 1024 * MB)
     assert objects(verdict(temporary_files, picture(databases=[full], window_hours=1))) == {"shop"}
     assert verdict(temporary_files, picture(databases=[full], window_hours=24)).kind is Kind.OK
     blind = verdict(temporary_files, picture(databases=[full], window_hours=None))
@@ -107,7 +107,7 @@ def test_a_database_with_many_temporary_files_is_found() -> None:
 SMALL = [setting("work_mem", "64", "kB")]
 LARGE = row(Relation, oid=1, schema="public", name="t", kind="r", pages=4000)
 WIDE = said(blocks_hit=40_000)
-QUESTION = PlanQuestion(statement="SELECT $1")
+QUESTION = PlanQuestion(statement="SELECT a FROM t")
 
 
 def plan(node: str) -> Answer:
@@ -128,6 +128,13 @@ def test_above_the_limit_a_plan_is_needed() -> None:
     heap = verdict(lossy_bitmaps, view, {QUESTION: plan("Bitmap Heap Scan")})
     assert heap.kind is Kind.FINDING
     assert verdict(lossy_bitmaps, view, {QUESTION: plan("Seq Scan")}).kind is Kind.OK
+
+
+def test_statements_on_the_catalogs_are_not_asked_about() -> None:
+    for text in ("SELECT oid FROM pg_class", "SELECT oid FROM pg_catalog.pg_type"):
+        own = said(text=text, blocks_hit=40_000)
+        view = picture(settings=SMALL, relations=[LARGE], statements=[own])
+        assert lossy_bitmaps.ask(view) == []
 
 
 def test_small_tables_cannot_be_lossy() -> None:

@@ -86,7 +86,7 @@ def commits(per_second: float) -> list[CounterSample]:
     ]
 
 
-SAVE = row(Statement, text="SAVEPOINT s", calls=9)
+SAVE = row(Statement, text="SAVEPOINT s", calls=99_000)
 HOT = [row(Session, pid=n, wait_event="BufferContent", query="UPDATE q") for n in (1, 2)]
 
 

@@ -18,8 +18,10 @@ from howdah.check.model import (
     Severity,
     rule,
 )
-from howdah.check.texts import statement_name
+from howdah.check.parsing import Resolver
+from howdah.check.texts import reads_catalogs_only, statement_name
 from howdah.check.wait_causes import active_sessions
+from howdah.snapshot.facts.catalog import Database
 from howdah.snapshot.facts.counters import Statement
 from howdah.snapshot.picture import PAGE_BYTES, Picture
 
@@ -79,9 +81,8 @@ def memory_budget(picture: Picture, _: Answers) -> Examination:
 
 def concurrency(picture: Picture) -> float | None:
     """Sessions at work: the most of the window's mean, the samples' mean, and each sample."""
-    seconds = picture.window.seconds
-    busy = sum(row.active_milliseconds for row in picture.snapshot.databases.rows) / 1000
-    seen = [busy / seconds] if seconds else []
+    seconds, here = picture.window.seconds, picture.current_database
+    seen = [here.active_milliseconds / 1000 / seconds] if seconds and here else []
     seen += [
         float(s.active_sessions) for s in picture.snapshot.counter_samples.rows if s.active_sessions
     ]
@@ -233,32 +234,31 @@ def _spilling(picture: Picture, row: Statement) -> Finding:
     source="PostgreSQL documentation, pg_stat_database",
 )
 def temporary_files(picture: Picture, _: Answers) -> Examination:
-    """Databases by the bytes of temporary files in the window."""
-    rows = [row for row in picture.snapshot.databases.rows if row.allows_connections]
-    if picture.window.seconds is None:
-        return Examination(of=len(rows), unknown=f"no window: {picture.window.reason}")
-    findings = []
-    for row in rows:
-        rate = picture.per_hour(row.temp_bytes) or 0.0
-        if rate < _FILES_BYTES_PER_HOUR:
-            continue
-        finding = Finding(
-            rule="temporary-files",
-            object=row.name,
-            severity=Severity.NOTICE,
-            claim=f"{row.name} writes {_megabytes(rate)} of temporary files an hour.",
-            evidence=({"files": row.temp_files, "bytes": row.temp_bytes, "bytes_per_hour": rate},),
-            confidence=Confidence.MEASURED,
-            refuted_by="temp_bytes of pg_stat_database that stands still",
-            cost_if_wrong="time spent on statements that spill rarely",
-            harm=harm.waste(2, rate / PAGE_BYTES),
-            remedies=(
-                remedies.manual("find-spills", {}, (), "log_temp_files tells which statements"),
-            ),
-            window=picture.window,
-        )
-        findings.append(finding)
-    return Examination(examined=len(rows), of=len(rows), findings=tuple(findings))
+    """The current database by the bytes of temporary files in its window."""
+    row = picture.current_database
+    if row is None:
+        return Examination(of=1, unknown="the current database has no counters")
+    rate = picture.per_hour(row.temp_bytes)
+    if rate is None:
+        return Examination(of=1, unknown=f"no window: {picture.window.reason}")
+    findings = (_many_files(picture, row, rate),) if rate >= _FILES_BYTES_PER_HOUR else ()
+    return Examination(examined=1, of=1, findings=findings)
+
+
+def _many_files(picture: Picture, row: Database, rate: float) -> Finding:
+    return Finding(
+        rule="temporary-files",
+        object=row.name,
+        severity=Severity.NOTICE,
+        claim=f"{row.name} writes {_megabytes(rate)} of temporary files an hour.",
+        evidence=({"files": row.temp_files, "bytes": row.temp_bytes, "bytes_per_hour": rate},),
+        confidence=Confidence.MEASURED,
+        refuted_by="temp_bytes of pg_stat_database that stands still",
+        cost_if_wrong="time spent on statements that spill rarely",
+        harm=harm.waste(2, rate / PAGE_BYTES),
+        remedies=(remedies.manual("find-spills", {}, (), "log_temp_files tells which statements"),),
+        window=picture.window,
+    )
 
 
 # --- bitmaps --------------------------------------------------------------------------------------
@@ -274,8 +274,12 @@ def _blocks_per_call(row: Statement) -> float:
 
 def _wide(picture: Picture) -> list[Statement]:
     """Statements that touch more blocks a call than an exact bitmap can name, by their time."""
-    exact = _exact_pages(picture)
-    rows = [row for row in picture.snapshot.statements.rows if _blocks_per_call(row) > exact]
+    exact, resolver = _exact_pages(picture), Resolver(picture)
+    rows = [
+        row
+        for row in picture.snapshot.statements.rows
+        if _blocks_per_call(row) > exact and not reads_catalogs_only(row.text, resolver)
+    ]
     return sorted(rows, key=lambda row: -row.total_milliseconds)
 
 
