@@ -40,7 +40,7 @@ from howdah.snapshot.multixact import ENOUGH, STRATA, Estimate, all_ids, estimat
 from howdah.snapshot.options import Options
 from howdah.snapshot.plan import ACTIVITY, COUNTERS
 from howdah.snapshot.rows import made
-from howdah.snapshot.session import Answer, short_transaction
+from howdah.snapshot.session import Answer, marked, short_transaction
 
 MEASURE = load("howdah.snapshot", "sql/measure.sql")
 
@@ -108,7 +108,7 @@ class Afterwards:
             self._clock.sleep(began + tick * interval - self._clock.monotonic())
             at = self._clock.monotonic() - began
             try:
-                found = self._connection.execute(ACTIVITY.text("wait_tick")).fetchall()
+                found = self._connection.execute(marked(ACTIVITY.text("wait_tick"))).fetchall()
             except psycopg.Error as error:
                 raise from_database(error) from error
             hidden = max(hidden, sum(row[3] for row in found))

@@ -24,6 +24,7 @@ from howdah.snapshot.session import (
     SERVER,
     Answer,
     Reading,
+    marked,
     own_path,
     picture_transaction,
     pin,
@@ -253,7 +254,7 @@ def _value(answer: Answer) -> Any:
 
 
 def _server(connection: psycopg.Connection, path: tuple[str, ...]) -> tuple[Server, datetime]:
-    cursor = connection.execute(SERVER.text("server"))
+    cursor = connection.execute(marked(SERVER.text("server")))
     names = [column.name for column in cursor.description or ()]
     values = dict(zip(names, cursor.fetchone() or (), strict=True))
     taken_at: datetime = values.pop("taken_at")

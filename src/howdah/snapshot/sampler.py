@@ -16,7 +16,7 @@ from howdah.errors import from_database
 from howdah.postgres.connection import connect
 from howdah.postgres.versions import normal_wait
 from howdah.query import load
-from howdah.snapshot.session import MARKER
+from howdah.snapshot.session import marked
 
 _SAMPLER = load("howdah.snapshot", "sql/sampler.sql")
 QUEUES = 20
@@ -109,13 +109,13 @@ class Sampler:
         self._connection = connect(dsn, application_name="howdah watch")
         try:
             parameters = {"names": None if queues is None else list(queues), "limit": QUEUES}
-            found = self._connection.execute(_SAMPLER.text("queues"), parameters).fetchall()
+            found = self._connection.execute(marked(_SAMPLER.text("queues")), parameters).fetchall()
         except psycopg.Error as error:
             self._connection.close()
             raise from_database(error) from error
         self._tables: dict[int, str] = dict(found)
         self._parameters = {"queues": list(self._tables)}
-        self._statement = MARKER + _SAMPLER.text("tick")
+        self._statement = marked(_SAMPLER.text("tick"))
 
     def tick(self) -> Tick:
         """What the database does now. Raises `Unreachable` where the connection is gone."""

@@ -25,8 +25,11 @@ from howdah.snapshot.rows import share_texts
 _SESSION = load("howdah.snapshot", "sql/session.sql")
 SERVER = load("howdah.snapshot", "sql/server.sql")
 
-MARKER = "/* howdah */ "
-"""Opens every statement of ours, so that a snapshot leaves itself out of pg_stat_statements."""
+MARKER = " /* howdah */"
+"""Ends every statement of ours, so that a snapshot leaves itself out of pg_stat_statements.
+
+18 drops the comments before a statement; all keep those behind it.
+"""
 
 _BY_CODE = {
     "42501": Status.DENIED,  # insufficient_privilege
@@ -39,6 +42,11 @@ _BY_CLASS = {
 }
 _USEFUL_SECONDS = 0.02
 _LOCK_SHARES = 4  # one lock may take a quarter of our patience: lock_timeout is per lock
+
+
+def marked(text: str) -> str:
+    """The statement as it is sent: with our marker behind it."""
+    return text + MARKER
 
 
 def status_of(sqlstate: str) -> Status:
@@ -151,7 +159,7 @@ def _reason(error: psycopg.Error) -> str:
 def _composed(text: str, schema: str | None) -> sql.Composed:
     body = sql.SQL(text)
     named = body if schema is None else body.format(schema=sql.Identifier(schema))
-    return sql.SQL(MARKER) + named
+    return named + sql.SQL(MARKER)
 
 
 @contextmanager
@@ -190,7 +198,7 @@ def _transaction(connection: psycopg.Connection, opening: str) -> Iterator[None]
 
 def own_path(connection: psycopg.Connection) -> tuple[str, ...]:
     """The role's own search_path, resolved; to be asked before `pin`."""
-    row = connection.execute(SERVER.text("own_path")).fetchone()
+    row = connection.execute(marked(SERVER.text("own_path"))).fetchone()
     return tuple(row[0]) if row else ()
 
 
@@ -211,6 +219,6 @@ def pin(connection: psycopg.Connection, major: int) -> None:
     if major >= 15:
         settings["stats_fetch_consistency"] = "snapshot"
     connection.execute(
-        SERVER.text("pin"),
+        marked(SERVER.text("pin")),
         {"names": list(settings), "values": list(settings.values()), "local": True},
     )

@@ -161,7 +161,7 @@ FROM (
   WHERE s.dbid = (
       SELECT d.oid FROM pg_catalog.pg_database AS d WHERE d.datname = pg_catalog.current_database()
     )
-    AND s.query NOT LIKE '/* howdah */%%'
+    AND s.query NOT LIKE '%%/* howdah */'
 ) AS r
 LEFT JOIN pg_catalog.pg_roles AS o ON o.oid = r.userid
 WHERE r.by_time <= %(limit)s OR r.by_calls <= %(limit)s
