@@ -162,11 +162,11 @@ class _Question:
             table=sql.SQL(table), predicate=sql.SQL(predicate)
         )
         parameters = {"table": table}
-        configure(connection, seqscan=False, pruning=False)
         with connection.cursor(row_factory=scalar_row) as cursor:
             self._family = cursor.execute(_QUERIES.text("family"), parameters).fetchall()
         with connection.cursor(row_factory=class_row(Index)) as cursor:
             self._indexes = cursor.execute(_QUERIES.text("indexes"), parameters).fetchall()
+        configure(connection, seqscan=False, pruning=False)
 
     def ask(self, index: str | None) -> Answer:
         roots = list(dict.fromkeys(each.root for each in self._indexes))

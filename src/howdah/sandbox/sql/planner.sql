@@ -35,17 +35,19 @@ SELECT i.indexrelid::bigint AS oid,
        pg_catalog.quote_ident(rn.nspname) || '.' || pg_catalog.quote_ident(r.relname) AS root,
        a.amname::text AS method,
        pg_catalog.pg_get_indexdef(i.indexrelid, 1, false) AS leading_key
-  FROM (SELECT pg_catalog.to_regclass(%(table)s)::oid AS oid
-        UNION
-        SELECT tree.relid FROM pg_catalog.pg_partition_tree(pg_catalog.to_regclass(%(table)s)) tree (relid)
-       ) AS family
-  JOIN pg_catalog.pg_index i ON i.indrelid = family.oid AND i.indisvalid
+  FROM pg_catalog.pg_index i
   JOIN pg_catalog.pg_class c ON c.oid = i.indexrelid
   JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
   JOIN pg_catalog.pg_am a ON a.oid = c.relam
   JOIN pg_catalog.pg_class r
     ON r.oid = coalesce(pg_catalog.pg_partition_root(i.indexrelid)::oid, i.indexrelid)
   JOIN pg_catalog.pg_namespace rn ON rn.oid = r.relnamespace
+ WHERE i.indisvalid
+   AND i.indrelid = ANY (ARRAY(
+       SELECT pg_catalog.to_regclass(%(table)s)::oid
+       UNION
+       SELECT tree.relid::oid
+         FROM pg_catalog.pg_partition_tree(pg_catalog.to_regclass(%(table)s)) tree))
  ORDER BY 3, 2
 
 -- name: hide_indexes
@@ -55,9 +57,10 @@ UPDATE pg_catalog.pg_index SET indisvalid = false WHERE indexrelid = ANY(%(oids)
 -- name: family
 -- purpose: the table and its partitions, as EXPLAIN names them
 SELECT pg_catalog.quote_ident(n.nspname) || '.' || pg_catalog.quote_ident(c.relname)
-  FROM (SELECT pg_catalog.to_regclass(%(table)s)::oid AS oid
-        UNION
-        SELECT tree.relid FROM pg_catalog.pg_partition_tree(pg_catalog.to_regclass(%(table)s)) tree (relid)
-       ) AS family
-  JOIN pg_catalog.pg_class c ON c.oid = family.oid
+  FROM pg_catalog.pg_class c
   JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+ WHERE c.oid = ANY (ARRAY(
+       SELECT pg_catalog.to_regclass(%(table)s)::oid
+       UNION
+       SELECT tree.relid::oid
+         FROM pg_catalog.pg_partition_tree(pg_catalog.to_regclass(%(table)s)) tree))
