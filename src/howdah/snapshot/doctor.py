@@ -125,7 +125,7 @@ def _pgstattuple(snapshot: Snapshot) -> Step:
         purpose="space by measurement: dead rows, page density, pending lists",
         facts=_SPACE_FACTS,
         sql=("CREATE EXTENSION pgstattuple",),
-        note="its functions may be run by members of pg_monitor",
+        note="members of pg_monitor may run it, where they have USAGE on its schema",
     )
 
 
