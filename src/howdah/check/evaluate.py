@@ -11,6 +11,7 @@ from collections.abc import Iterable, Sequence
 from howdah.check.model import Answers, Examination, Finding, Kind, Question, Result, Rule, Severity
 from howdah.snapshot.picture import Picture
 
+BUG = "this rule has a bug"
 _URGENCY = {Severity.CRITICAL: 0, Severity.WARNING: 1, Severity.NOTICE: 2}
 
 
@@ -48,7 +49,12 @@ def _result(picture: Picture, each: Rule, answers: Answers) -> Result:
     missing = _missing(picture, each)
     if missing:
         return _verdict(each, Kind.UNKNOWN, missing, Examination())
-    seen = each.examine(picture, answers)
+    try:
+        seen = each.examine(picture, answers)
+    except Exception as error:  # noqa: BLE001 # one rule's bug must not cost the others' verdicts
+        return _verdict(
+            each, Kind.UNKNOWN, f"{BUG}: {type(error).__name__}: {error}", Examination()
+        )
     if seen.findings:
         return _verdict(each, Kind.FINDING, _extent(each, seen), seen)
     if seen.not_applicable:
