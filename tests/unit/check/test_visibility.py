@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
 from hypothesis import given
 from hypothesis import strategies as st
 
 from howdah.check.model import Answer, Kind, PlanQuestion, Scan
 from howdah.check.rules.visibility import low_all_visible, skipped
+from howdah.snapshot.facts import Status
 from howdah.snapshot.facts.catalog import Index, Relation
 from howdah.snapshot.facts.counters import IndexStatistics, Statement, TableStatistics
 from howdah.snapshot.picture import Picture
-from tests.making import objects, picture, row, verdict
+from tests.making import fact, objects, picture, row, verdict
 
 QUERY = "SELECT id FROM orders WHERE id > $1"
 
@@ -75,6 +77,13 @@ def test_bitmap_scans_do_not_look_like_index_only_scans() -> None:
     assert verdict(low_all_visible, bitmap).kind is Kind.OK
 
 
+def test_without_sight_of_the_statements_silent_counters_say_nothing() -> None:
+    blind = seen(fetched=100_000)
+    unseen = fact(status=Status.UNSUPPORTED, reason="pg_stat_statements not installed")
+    of = Picture(msgspec.structs.replace(blind.snapshot, statements=unseen))
+    assert verdict(low_all_visible, of).kind is Kind.UNKNOWN
+
+
 def test_plain_scans_and_full_maps_are_fine() -> None:
     assert verdict(low_all_visible, seen(fetched=100_000)).kind is Kind.OK
     assert verdict(low_all_visible, seen(visible=9500)).kind is Kind.OK
@@ -85,6 +94,8 @@ def test_where_the_counters_are_silent_the_planner_is_asked() -> None:
     assert verdict(low_all_visible, of).kind is Kind.UNKNOWN
     assert objects(verdict(low_all_visible, of, answer())) == {"public.orders"}
     assert verdict(low_all_visible, of, answer("Index Scan")).kind is Kind.OK
+    # On the sandbox's empty tables a bitmap scan costs the same: no answer either way.
+    assert verdict(low_all_visible, of, answer("Bitmap Heap Scan")).kind is Kind.UNKNOWN
 
 
 def test_only_statements_on_the_table_are_asked_about() -> None:
