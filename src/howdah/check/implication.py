@@ -60,6 +60,7 @@ class Pair:
     with_constants: str
     with_predicate: str
     kept: tuple[str, ...]  # conditions of the index that the claim states too
+    is_decidable: bool  # no other condition of the index hangs on a blanked constant
     columns: tuple[str, ...]  # columns that the shared conditions are about
 
     @property
@@ -97,7 +98,7 @@ def judged(answers: Answers, pair: Pair) -> Implication:
         return Implication.SERVED
     if constant is not None and _uses(constant, pair.index):
         return Implication.CONSTANTS_ONLY
-    if constant is not None and added is not None and _uses(added, pair.index):
+    if pair.is_decidable and constant and added and _uses(added, pair.index):
         return Implication.NOT_IMPLIED
     return Implication.UNKNOWN
 
@@ -141,7 +142,8 @@ def _pair(names: Resolver, queue: Queueing, taken: Claim, index: Index) -> Pair 
         index=index,
         with_constants=with_constants,
         with_predicate=_strengthened(names, with_constants, at, index.predicate or ""),
-        kept=kept,
+        kept=tuple(deparsed(need) for need in kept),
+        is_decidable=not any(_hangs(level, need) for need in required if need not in kept),
         columns=columns,
     )
 
@@ -167,7 +169,7 @@ def _names(node: Node) -> Iterator[str]:
             yield string_of(each.fields[-1])
 
 
-def _constants(level: Level, required: tuple[Node, ...]) -> tuple[dict[int, str], tuple[str, ...]]:
+def _constants(level: Level, required: tuple[Node, ...]) -> tuple[dict[int, str], list[Node]]:
     """Constants of the index for the claim's parameters, and the conditions that both state."""
     constants: dict[int, str] = {}
     kept = []
@@ -178,9 +180,18 @@ def _constants(level: Level, required: tuple[Node, ...]) -> tuple[dict[int, str]
                 values = _chosen(given, need)
             if values is not None:
                 constants |= values
-                kept.append(deparsed(need))
+                kept.append(need)
                 break
-    return constants, tuple(kept)
+    return constants, kept
+
+
+def _hangs(level: Level, need: Node) -> bool:
+    """Whether a constant that is blanked in the claim might imply the index's condition.
+
+    `state = $1` may mean a state that implies `state <> 'done'`.
+    """
+    names = set(_names(need))
+    return any(parameters(given) and names & set(_names(given)) for given in level.conditions)
 
 
 def _chosen(given: Node, need: Node) -> dict[int, str] | None:

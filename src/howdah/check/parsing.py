@@ -23,6 +23,9 @@ from howdah.snapshot.picture import Picture
 Node = Any  # a pglast tree node: which kind is found out by isinstance
 
 
+_PLANNED = (ast.SelectStmt, ast.UpdateStmt, ast.DeleteStmt, ast.InsertStmt)
+
+
 @dataclass(frozen=True, kw_only=True)
 class Parsed:
     """A text's trees, or why there are none."""
@@ -189,12 +192,14 @@ class Resolver:
         return tuple(found)
 
     def levels_of(self, statement: Node) -> Iterator[Level]:
-        """The levels of one tree, the outermost first."""
+        """The levels of one tree, the outermost first; EXPLAIN and other utilities have none."""
+        if not isinstance(statement, _PLANNED):
+            return
         nodes = list(walk(statement))
         ctes = (each for each in nodes if isinstance(each, ast.CommonTableExpr))
         hidden = {each.ctename or "" for each in ctes}
         for node in nodes:
-            if isinstance(node, (ast.SelectStmt, ast.UpdateStmt, ast.DeleteStmt, ast.InsertStmt)):
+            if isinstance(node, _PLANNED):
                 yield self._level(node, hidden)
 
     def _level(self, node: Node, hidden: set[str]) -> Level:

@@ -42,7 +42,7 @@ TOP_STATEMENTS = 200
 MIN_PAGES = 64
 # A call that touches less of the table than this share of its pages does not read it in full.
 MIN_READ_SHARE = 0.1
-_CONDITIONAL = frozenset({"SELECT", "WITH", "INSERT", "UPDATE", "DELETE", "MERGE", "DECLARE"})
+_CONDITIONAL = frozenset({"SELECT", "WITH", "INSERT", "UPDATE", "DELETE", "MERGE"})
 # Access methods that can use any of their key columns alone; the others need the leading one.
 _ANY_KEY = frozenset({"gin", "brin", "bloom"})
 

@@ -107,3 +107,7 @@ def test_unification_finds_the_blanked_constants(
     pattern: str, model: str, wanted: dict[int, str] | None
 ) -> None:
     assert unified(expression(pattern), expression(model)) == wanted
+
+
+def test_an_explained_statement_has_no_levels() -> None:
+    assert RESOLVER.levels("explain select * from job") == ()

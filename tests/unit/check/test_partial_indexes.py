@@ -154,3 +154,9 @@ def test_a_marker_without_constants_is_asked_twice_only() -> None:
     of = used(READ, SENT, indexes=[index("(sent_at IS NULL)", relation=NEWS)])
     assert asked(of)[0] == READ
     assert len(asked(of)) == 2
+
+
+def test_a_condition_that_a_blanked_constant_might_imply_is_not_examined() -> None:
+    of = seen("(state <> 'done'::text)")
+    result = verdict(queue_partial_index_not_implied, of, answers(of, 1))
+    assert result.kind is Kind.UNKNOWN

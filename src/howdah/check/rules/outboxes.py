@@ -14,7 +14,7 @@ from howdah.snapshot.picture import Picture
 _MIN_CHURN = 10_000
 # Dead rows from which every read of the head steps over a visible amount of them.
 _MIN_DEAD = 5_000
-_DEAD_PER_LIVE = 1.0
+_DEAD_PER_LIVE = 0.5
 
 
 @rule(
