@@ -156,6 +156,8 @@ def _ticks(count: int, sessions: int = 1) -> list[WaitSample]:
 
 
 def test_one_tick_is_no_profile() -> None:
+    quiet = [row(WaitSample, tick=n, at_seconds=n / 10) for n in range(3)]
+    assert waits.draw(snapshot(wait_samples=quiet)).empty == "no session was active while we looked"
     assert "one tick only" in waits.draw(snapshot(wait_samples=_ticks(1))).empty
 
 

@@ -51,9 +51,10 @@ def draw(snapshot: Snapshot) -> Drawing:
     why = missing(("wait samples", snapshot.wait_samples))
     samples = snapshot.wait_samples.rows
     ticks = len({each.tick for each in samples})
-    if why or ticks < 2:
+    quiet = not any(each.sessions for each in samples)
+    if why or ticks < 2 or quiet:
         empty = f"not sampled: {why}" if why else "no session was active while we looked"
-        if ticks == 1:
+        if ticks == 1 and not quiet:
             empty = "not sampled: one tick only; a profile over time needs two"
         return Drawing(name="waits", title=_TITLE, units=_UNITS, empty=empty)
     profile = _profile(samples)
