@@ -177,11 +177,12 @@ class _Questions:
             Gap.ACTIVITY: not self.server.is_monitor,
             Gap.DATA: not self.server.is_superuser,
         }
-        block = f"{part.fact}_left_out"
-        if not possible[part.gap] or part.queries.choose(block, self.server.major) is None:
+        query = (
+            part.queries.choose(part.left_out, self.server.major) if possible[part.gap] else None
+        )
+        if query is None:
             return 0
-        text = part.queries.text(block, self.server.major)
-        answer = self.reading.ask(text, self._parameters())
+        answer = self.reading.ask(query.text, self._parameters())
         return int(_value(answer) or 0) if answer.cursor is not None else 1
 
     def _extensions(self, part: Part) -> Asked:

@@ -36,11 +36,12 @@ GAP_REASONS = {
 
 
 class Part(msgspec.Struct, frozen=True):
-    """One fact: its file, and what may be missing from it (then `<fact>_left_out` counts it)."""
+    """One fact: its file, and what may be missing from it with the block that counts that."""
 
     fact: str
     queries: Queries
     gap: Gap = Gap.NONE
+    left_out: str = ""
 
 
 PARTS = (
@@ -51,8 +52,8 @@ PARTS = (
     Part("locks", ACTIVITY),
     Part("lock_counts", ACTIVITY),
     Part("prepared_transactions", ACTIVITY),
-    Part("vacuum_progress", ACTIVITY, Gap.ACTIVITY),
-    Part("index_builds", ACTIVITY, Gap.ACTIVITY),
+    Part("vacuum_progress", ACTIVITY, Gap.ACTIVITY, "vacuum_progress_left_out"),
+    Part("index_builds", ACTIVITY, Gap.ACTIVITY, "index_builds_left_out"),
     # small and server-wide
     Part("databases", CATALOG),
     Part("settings", CATALOG),
@@ -67,16 +68,16 @@ PARTS = (
     Part("wal", COUNTERS),
     # grows with the number of relations
     Part("relations", CATALOG),
-    Part("inheritance", CATALOG, Gap.LOCK),
-    Part("partitioning", CATALOG, Gap.LOCK),
-    Part("sequences", CATALOG, Gap.LOCK),
-    Part("constraints", CATALOG, Gap.LOCK),
-    Part("indexes", CATALOG, Gap.LOCK),
+    Part("inheritance", CATALOG, Gap.LOCK, "inheritance_left_out"),
+    Part("partitioning", CATALOG, Gap.LOCK, "partitioning_left_out"),
+    Part("sequences", CATALOG, Gap.LOCK, "sequences_left_out"),
+    Part("constraints", CATALOG, Gap.LOCK, "constraints_left_out"),
+    Part("indexes", CATALOG, Gap.LOCK, "indexes_left_out"),
     Part("index_statistics", COUNTERS),
     Part("table_statistics", COUNTERS),
-    Part("columns", CATALOG, Gap.LOCK),
-    Part("column_statistics", CATALOG, Gap.DATA),
-    Part("publications", CATALOG, Gap.LOCK),
+    Part("columns", CATALOG, Gap.LOCK, "columns_left_out"),
+    Part("column_statistics", CATALOG, Gap.DATA, "column_statistics_left_out"),
+    Part("publications", CATALOG, Gap.LOCK, "publications_left_out"),
     Part("foreign_tables", CATALOG),
     Part("operator_overlaps", CATALOG),
     Part("collations", CATALOG),
