@@ -8,9 +8,13 @@ import msgspec
 
 from howdah.check.model import Kind, Result
 from howdah.check.rules.unused import unused_index
+from howdah.postgres import Server
+from howdah.snapshot import collect
 from howdah.snapshot.model import Window
+from howdah.snapshot.options import Options
 from howdah.snapshot.picture import Picture
 from howdah.testing import Database, wait_until
+from howdah.testing.fixtures import OwnServer
 from tests.diagnosing import examine, take_picture
 from tests.making import objects, verdict
 
@@ -95,3 +99,37 @@ def test_after_a_month_without_a_read_of_any_partition_the_parents_index_is_foun
         connection.execute("SELECT * FROM m2 WHERE a = 70000")
     wait_until(lambda: scans(database, "m2_a_idx") > 0)
     assert objects(after_a_month(database)) == {"public.m_b"}
+
+
+def standing(server: Server) -> Result:
+    """The verdict on the database postgres of a server, had it counted for a month."""
+    taken = collect.take(server.dsn(), Options(sample_seconds=0.0))
+    now = datetime.now(UTC)
+    month = Window(since=now - timedelta(days=30), until=now, reason="as if")
+    return verdict(unused_index, Picture(msgspec.structs.replace(taken, window=month)))
+
+
+def test_after_a_crash_it_is_unknown(own_server: OwnServer) -> None:
+    """T11: a crash empties the counters and leaves no trace of when it did."""
+    server = own_server()
+    with server.connect() as connection:
+        connection.execute(SCHEMA)
+    server.kill()
+    server.restart()
+    taken = collect.take(server.dsn(), Options(sample_seconds=0.0))
+    assert verdict(unused_index, Picture(taken)).kind is Kind.UNKNOWN
+
+
+def test_scans_of_a_standby_are_not_counted_on_the_primary(own_server: OwnServer) -> None:
+    """T26: on either side the other's scans are invisible, so both say unknown."""
+    primary = own_server()
+    with primary.connect() as connection:
+        connection.execute(SCHEMA)
+    assert standing(primary).kind is Kind.FINDING
+    with primary.standby() as standby:
+        attached, itself = standing(primary), standing(standby)
+    assert attached.kind is Kind.UNKNOWN
+    assert "standbys are attached" in attached.reason
+    assert "public.child_idle" in attached.reason
+    assert itself.kind is Kind.UNKNOWN
+    assert "this is a standby" in itself.reason

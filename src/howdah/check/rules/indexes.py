@@ -17,6 +17,7 @@ from howdah.check.model import (
     Finding,
     Remedy,
     Severity,
+    Shape,
     rule,
 )
 from howdah.snapshot.facts.catalog import Index
@@ -129,11 +130,14 @@ def _origin(picture: Picture, index: Index) -> str:
 
 def _remedies(index: Index, *, is_copy: bool) -> tuple[Remedy, ...]:
     """Rebuild what was wanted, drop what was only a copy; what has a duty can only be rebuilt."""
-    drop = remedies.drop_index(index.schema, index.name, index.definition)
+    shape = Shape(invalid_indexes=(index.definition,))
+    drop = remedies.drop_index(index.schema, index.name, index.definition, shape=shape)
     if is_copy:
         return (drop,)
     note = "fails while rows violate its uniqueness; find and mend them first"
-    rebuild = remedies.reindex(index.schema, index.name, note=note if index.is_unique else "")
+    rebuild = remedies.reindex(
+        index.schema, index.name, shape=shape, note=note if index.is_unique else ""
+    )
     if index.constraint is not None or index.parent is not None:
         return (rebuild,)
     return (rebuild, drop)

@@ -12,7 +12,7 @@ from howdah.check import remedies
 from howdah.check.foreign_key_service import certainly_serves
 from howdah.check.index_algebra import duty, is_usable
 from howdah.check.index_upkeep import Upkeep, upkeep, with_parts
-from howdah.check.model import Answers, Confidence, Examination, Finding, Severity, rule
+from howdah.check.model import Answers, Confidence, Examination, Finding, Severity, Shape, rule
 from howdah.check.scan_evidence import (
     SHORTEST_WINDOW_DAYS,
     blindness,
@@ -27,6 +27,7 @@ from howdah.snapshot.picture import Picture
 # 36 seconds.
 WORTH_PAGES = 128
 WORTH_ENTRIES_PER_HOUR = 100.0
+_SHAPE_ROWS = 20_000
 _NAMES_SHOWN = 5
 
 
@@ -152,8 +153,18 @@ def _finding(picture: Picture, index: Index, cost: Upkeep, *, busy: bool) -> Fin
         harm=cost.harm,
         remedies=(
             remedies.drop_index(
-                index.schema, index.name, index.definition, partitioned=index.is_partitioned
+                index.schema,
+                index.name,
+                index.definition,
+                partitioned=index.is_partitioned,
+                shape=_shape(picture, index),
             ),
         ),
         window=picture.window,
     )
+
+
+def _shape(picture: Picture, index: Index) -> Shape:
+    """Rows, so that the index takes room on a sandbox as well."""
+    rows = round(picture.rows(index.relation) or 0)
+    return Shape(rows={picture.relation_name(index.relation): min(_SHAPE_ROWS, rows)})
