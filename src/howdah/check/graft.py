@@ -2,8 +2,8 @@
 
 Owns which facts a trial takes from where. A sandbox has the schema, the shape that was given to it,
 and what the remedy made of both; it has no traffic, no neighbours and no history. So objects, their
-state and their measurements come from the sandbox; how they are used comes from the database,
-joined by name, because the sandbox has other oids; everything else comes from the database as it is.
+state and their measurements come from the sandbox. How they are used comes from the database,
+joined by name, because the sandbox has other oids. Everything else is the database's as it is.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from collections.abc import Collection
 import msgspec
 
 from howdah.snapshot.facts import Fact, Status
-from howdah.snapshot.facts.catalog import Setting
+from howdah.snapshot.facts.catalog import Index, Setting
 from howdah.snapshot.facts.counters import IndexStatistics, TableStatistics
 from howdah.snapshot.model import Snapshot
 from howdah.snapshot.picture import Picture
@@ -48,13 +48,23 @@ def graft(database: Snapshot, sandbox: Snapshot, *, settings: Collection[str] = 
     objects = {name: sandbox.fact(name) for name in FROM_SANDBOX}
     return msgspec.structs.replace(
         database,
-        **objects,
+        **{**objects, "indexes": _ages(Picture(database), sandbox.indexes)},
         table_statistics=_tables(Picture(database), Picture(sandbox)),
         index_statistics=_indexes(Picture(database), Picture(sandbox)),
         settings=_settings(database, sandbox, settings),
         # keyed by the database's oids, which the sandbox does not have
         table_samples=Fact(status=Status.SKIPPED, reason="a sandbox has no traffic"),
     )
+
+
+def _ages(database: Picture, fact: Fact[Index]) -> Fact[Index]:
+    """The sandbox's indexes, each as old as the database's of that name."""
+    ages = {database.index_name(oid): row.xid_age for oid, row in database.indexes.items()}
+    rows = (
+        msgspec.structs.replace(row, xid_age=ages.get(f"{row.schema}.{row.name}"))
+        for row in fact.rows
+    )
+    return msgspec.structs.replace(fact, rows=tuple(rows))
 
 
 # What traffic did to a table; the other counters tell the state that the table is in.

@@ -9,7 +9,7 @@ from tests.making import row, snapshot
 
 DATABASE = snapshot(
     relations=[row(Relation, oid=1, schema="public", name="orders", kind="r")],
-    indexes=[row(Index, oid=2, relation=1, schema="public", name="orders_total")],
+    indexes=[row(Index, oid=2, relation=1, schema="public", name="orders_total", xid_age=900)],
     table_statistics=[row(TableStatistics, relation=1, inserted=500, dead=9)],
     index_statistics=[row(IndexStatistics, index=2, scans=7)],
     statements=[row(Statement, query_id=1, text="SELECT 1")],
@@ -18,7 +18,7 @@ DATABASE = snapshot(
 SANDBOX = snapshot(
     relations=[row(Relation, oid=10, schema="public", name="orders", kind="r")],
     indexes=[
-        row(Index, oid=20, relation=10, schema="public", name="orders_total"),
+        row(Index, oid=20, relation=10, schema="public", name="orders_total", xid_age=3),
         row(Index, oid=21, relation=10, schema="public", name="orders_new"),
     ],
     table_statistics=[row(TableStatistics, relation=10, inserted=3, dead=2)],
@@ -40,6 +40,11 @@ def test_use_is_the_databases_joined_by_name() -> None:
     seen = graft(DATABASE, SANDBOX)
     assert [table.inserted for table in seen.table_statistics.rows] == [500]
     assert {each.index: each.scans for each in seen.index_statistics.rows} == {20: 7, 21: 0}
+
+
+def test_an_index_is_as_old_as_the_databases() -> None:
+    seen = graft(DATABASE, SANDBOX)
+    assert {each.oid: each.xid_age for each in seen.indexes.rows} == {20: 900, 21: None}
 
 
 def test_statements_and_settings_are_the_databases_but_for_those_on_trial() -> None:
