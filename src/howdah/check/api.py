@@ -25,6 +25,7 @@ from howdah.clock import SYSTEM_CLOCK, Clock
 from howdah.errors import HowdahError, Unsupported
 from howdah.sandbox.sandbox import Sandbox
 from howdah.sandbox.schema import dump_schema
+from howdah.snapshot.doctor import missing_facts
 from howdah.snapshot.model import Snapshot
 from howdah.snapshot.picture import Picture
 from howdah.snapshot.schema import SchemaDump
@@ -99,7 +100,17 @@ def diagnose(
         window=snapshot.window,
         seconds=snapshot.seconds + clock.monotonic() - started,
         results=results,
+        grants=_grants(snapshot, chosen),
     )
+
+
+def _grants(snapshot: Snapshot, rules: Sequence[Rule]) -> dict[str, str]:
+    """By rule, the step of `howdah doctor` that opens the facts which it could not see."""
+    missing = missing_facts(snapshot)
+    steps = {
+        rule.id: sorted({missing[fact] for fact in rule.needs if fact in missing}) for rule in rules
+    }
+    return {rule: ", ".join(names) for rule, names in steps.items() if names}
 
 
 def silence(

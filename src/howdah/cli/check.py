@@ -24,16 +24,14 @@ from howdah.check.suppression import (
     read_suppressions,
     write_baseline,
 )
-from howdah.cli.target import TARGET, Progress, as_file, progress
+from howdah.cli.taking import HOST_MEMORY, MEASURE_MEGABYTES, SAMPLE_SECONDS, VALUES, taken
+from howdah.cli.target import TARGET, as_file, progress
 from howdah.clock import SYSTEM_CLOCK
-from howdah.config import resolve, suggestion
+from howdah.config import suggestion
 from howdah.errors import BadInput
 from howdah.report import html, json, sarif, terminal
 from howdah.report.contract import contract
-from howdah.snapshot import collect, file
 from howdah.snapshot import recording as recordings
-from howdah.snapshot.model import Snapshot
-from howdah.snapshot.options import Options
 from howdah.snapshot.recording import with_waits
 
 FINDINGS = 1
@@ -93,12 +91,10 @@ def run(  # one parameter per option; typer knows no other way
     recording: Annotated[
         Path | None, typer.Option(help="Waits from `howdah watch --record` instead of a sample.")
     ] = None,
-    sample_seconds: Annotated[
-        float | None, typer.Option(help="Between the two samples that rates are made of.")
-    ] = None,
-    measure_megabytes: Annotated[
-        int | None, typer.Option(help="I/O budget for measuring bloat; 0 measures nothing.")
-    ] = None,
+    sample_seconds: SAMPLE_SECONDS = None,
+    measure_megabytes: MEASURE_MEGABYTES = None,
+    values: VALUES = False,
+    host_memory: HOST_MEMORY = None,
     verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Show what is ok too.")] = False,
 ) -> None:
     """Diagnose a database or a snapshot file; read-only, nothing is applied."""
@@ -109,7 +105,14 @@ def run(  # one parameter per option; typer knows no other way
         raise BadInput("--json and --sarif exclude each other", hint="run it once for each")
     rules = _chosen(only or [])
     with progress() as tell:
-        snapshot = _snapshot(target, tell, sample_seconds, measure_megabytes)
+        snapshot = taken(
+            target,
+            tell,
+            host_memory,
+            sample_seconds=sample_seconds,
+            measure_megabytes=measure_megabytes,
+            values=values or None,
+        )
         if recording is not None:
             snapshot = with_waits(snapshot, recordings.read(recording))
         schema = api.schema_source(None if as_file(target) else target, snapshot)
@@ -126,16 +129,6 @@ def run(  # one parameter per option; typer knows no other way
     _show(diagnosis, as_json=as_json, as_sarif=as_sarif, verbose=verbose)
     if _fails(diagnosis, fail_on):
         raise typer.Exit(FINDINGS)
-
-
-def _snapshot(
-    target: str, tell: Progress, sample_seconds: float | None, measure_megabytes: int | None
-) -> Snapshot:
-    path = as_file(target)
-    if path is not None:
-        return file.read(path)
-    flags = {"sample_seconds": sample_seconds, "measure_megabytes": measure_megabytes}
-    return collect.take(target, resolve(Options, section="snapshot", flags=flags), progress=tell)
 
 
 def _chosen(only: list[str]) -> tuple[Rule, ...]:

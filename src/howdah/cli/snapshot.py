@@ -11,12 +11,12 @@ import typer
 from rich.console import Console
 
 from howdah.check import api
-from howdah.cli.target import DSN, progress
-from howdah.config import resolve
+from howdah.cli.taking import HOST_MEMORY, MEASURE_MEGABYTES, SAMPLE_SECONDS, VALUES, taken
+from howdah.cli.target import DSN, as_file, progress
+from howdah.errors import BadInput
 from howdah.report import snapshots
-from howdah.snapshot import collect, file
+from howdah.snapshot import file
 from howdah.snapshot.diff import diff as compare
-from howdah.snapshot.options import Options
 
 app = typer.Typer(
     help="One consistent, read-only picture of a database: a value and a file.",
@@ -42,26 +42,23 @@ def take(
             help="Include the schema (pg_dump), so that the file alone can be proven on.",
         ),
     ] = False,
-    values: Annotated[
-        bool,
-        typer.Option("--values", help="Include most common values and bounds: they are row data."),
-    ] = False,
-    sample_seconds: Annotated[
-        float | None, typer.Option(help="Between the two samples that rates are made of.")
-    ] = None,
-    measure_megabytes: Annotated[
-        int | None, typer.Option(help="I/O budget for measuring bloat; 0 measures nothing.")
-    ] = None,
+    values: VALUES = False,
+    sample_seconds: SAMPLE_SECONDS = None,
+    measure_megabytes: MEASURE_MEGABYTES = None,
+    host_memory: HOST_MEMORY = None,
 ) -> None:
     """Take a snapshot: one short read-only transaction, then samples outside it."""
-    flags = {
-        "values": values or None,
-        "sample_seconds": sample_seconds,
-        "measure_megabytes": measure_megabytes,
-    }
+    if as_file(dsn):
+        raise BadInput(f"{dsn} is a file", hint="howdah snapshot show FILE shows what is in it")
     with progress() as tell:
-        options = resolve(Options, section="snapshot", flags=flags)
-        snapshot = collect.take(dsn, options, progress=tell)
+        snapshot = taken(
+            dsn,
+            tell,
+            host_memory,
+            values=values or None,
+            sample_seconds=sample_seconds,
+            measure_megabytes=measure_megabytes,
+        )
         if schema:
             snapshot = api.with_schema(snapshot, dsn)
     file.write(snapshot, output)

@@ -43,21 +43,32 @@ class _Here:
         return rest if first.startswith(_PREFIX) else self.comment
 
 
-def mark(connection: psycopg.Connection[Any]) -> None:
-    """Declare the connected database disposable; an existing comment is kept below the marker.
+def marking(connection: psycopg.Connection[Any]) -> str:
+    """The statement that marks the connected database; empty if it is marked already.
 
-    Needs ownership of the database; raises `Denied` otherwise. Marking twice changes nothing.
+    It declares the database disposable and keeps an existing comment below the marker.
     """
     here = _here(connection)
-    if not here.marked:
-        _comment(connection, here, f"{here.marker}\n{here.remark}".rstrip("\n"))
+    return "" if here.marked else _comment(here, f"{here.marker}\n{here.remark}".rstrip("\n"))
+
+
+def unmarking(connection: psycopg.Connection[Any]) -> str:
+    """The statement that takes the marker off and leaves the owner's comment; empty if none is."""
+    here = _here(connection)
+    return "" if here.comment == here.remark else _comment(here, here.remark)
+
+
+def mark(connection: psycopg.Connection[Any]) -> None:
+    """Declare the connected database disposable. Marking twice changes nothing.
+
+    Needs ownership of the database; raises `Denied` otherwise.
+    """
+    _run(connection, marking(connection))
 
 
 def unmark(connection: psycopg.Connection[Any]) -> None:
     """Take the marker off and leave the owner's own comment."""
-    here = _here(connection)
-    if here.comment != here.remark:
-        _comment(connection, here, here.remark)
+    _run(connection, unmarking(connection))
 
 
 def is_sandbox(connection: psycopg.Connection[Any]) -> bool:
@@ -89,11 +100,18 @@ def _here(connection: psycopg.Connection[Any]) -> _Here:
     return row
 
 
-def _comment(connection: psycopg.Connection[Any], here: _Here, comment: str) -> None:
-    statement = sql.SQL(_QUERIES.text("comment_on_database")).format(
-        database=sql.Identifier(here.name), comment=sql.Literal(comment or None)
+def _comment(here: _Here, comment: str) -> str:
+    return (
+        sql.SQL(_QUERIES.text("comment_on_database"))
+        .format(database=sql.Identifier(here.name), comment=sql.Literal(comment or None))
+        .as_string(None)
     )
+
+
+def _run(connection: psycopg.Connection[Any], statement: str) -> None:
+    if not statement:
+        return
     try:
-        connection.execute(statement)
+        connection.execute(statement.encode())
     except psycopg.Error as error:
         raise from_database(error) from error
