@@ -77,6 +77,25 @@ def test_new_partitions_follow_in_the_servers_own_zone(database: Database) -> No
     cure(database, no_future_partition, "public.ended")
 
 
+def test_tenants_get_their_partitions_together(database: Database) -> None:
+    tenants = "".join(
+        f"""
+        CREATE TABLE t_{n} PARTITION OF t FOR VALUES IN ({n}) PARTITION BY RANGE (at);
+        CREATE TABLE t_{n}_old PARTITION OF t_{n}
+        FOR VALUES FROM ('{month(-2)}') TO ('{month(-1)}');
+        """
+        for n in (1, 2)
+    )
+    with database.connect() as connection:
+        connection.execute(
+            f"CREATE TABLE t (tenant int, at date) PARTITION BY LIST (tenant); {tenants}".encode()
+        )
+    (finding,) = examine(database, no_future_partition).findings
+    assert finding.object == "public.t"
+    assert len(finding.evidence) == 2
+    cure(database, no_future_partition, "public.t")
+
+
 def test_default_partitions(database: Database) -> None:
     with database.connect() as connection:
         connection.execute(

@@ -41,7 +41,7 @@ def test_without_archiving_nothing_applies_and_few_checkpoints_are_fine(
     assert look(server, archiver_failing).kind is Kind.NOT_APPLICABLE
     assert look(server, checkpoints_requested).kind is Kind.OK
     run(server, *["CHECKPOINT"] * 12)
-    (finding,) = look(server, checkpoints_requested).findings
+    (finding,) = wait_until(lambda: look(server, checkpoints_requested).findings)  # 14 counts late
     (remedy,) = finding.remedies
     for statement in (*remedy.sql, *remedy.inverse, *remedy.retry_safe):
         run(server, statement)

@@ -155,3 +155,30 @@ def test_an_empty_default_partition_is_fine() -> None:
 
 def test_without_default_partitions_there_is_nothing_to_examine() -> None:
     assert verdict(default_partition_filling, seen(monthly(1, 2))).kind is Kind.NOT_APPLICABLE
+
+
+def test_a_year_full_of_months_is_complete_and_a_tenant_without_heir_is_not() -> None:
+    """Partitioned twice: under a year the months end with it, under a tenant they must go on."""
+    for bound, kind in (
+        ("FOR VALUES FROM ('2025-01-01') TO ('2026-02-01')", Kind.OK),
+        ("FOR VALUES IN ('tenant')", Kind.FINDING),
+    ):
+        view = seen(monthly(-3, 1))
+        top = row(Relation, oid=2, schema="public", name="top", kind="p")
+        view = picture(
+            relations=[top, *view.snapshot.relations.rows],
+            columns=[COLUMN],
+            inheritance=[
+                row(Inheritance, parent=2, child=1, is_partition=True, bound=bound),
+                *view.snapshot.inheritance.rows,
+            ],
+            partitioning=[
+                row(Partitioning, relation=2, strategy="l", columns=(2,)),
+                *view.snapshot.partitioning.rows,
+            ],
+            table_statistics=list(view.snapshot.table_statistics.rows),
+        )
+        result = verdict(no_future_partition, view)
+        assert result.kind is kind
+        if result.findings:
+            assert objects(result) == {"public.top"}

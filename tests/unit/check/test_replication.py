@@ -48,6 +48,8 @@ def test_without_a_limit_more_than_max_wal_size_is_critical() -> None:
     much = retention(slot(retained_bytes=5000 * MB))
     assert much.findings[0].severity is Severity.CRITICAL
     assert "until the disk is full" in much.findings[0].claim
+    catching_up = retention(slot(retained_bytes=5000 * MB, is_active=True))
+    assert catching_up.findings[0].severity is Severity.WARNING
     assert retention(slot(retained_bytes=500 * MB)).kind is Kind.OK
 
 

@@ -156,8 +156,9 @@ KEY = row(
 )
 
 
-def keyed(*, bound: str | None, inserted: int = 0) -> Picture:
+def keyed(*, bound: str | None, inserted: int = 0, hours: float = 168) -> Picture:
     return picture(
+        window_hours=hours,
         relations=[TABLE],
         columns=[column("int4")],
         indexes=[KEY],
@@ -180,3 +181,5 @@ def test_a_growing_key_whose_values_were_not_collected_is_unknown() -> None:
 
 def test_a_lookup_table_that_does_not_grow_is_fine() -> None:
     assert verdict(int4_key_growth, keyed(bound=None)).kind is Kind.OK
+    brief = verdict(int4_key_growth, keyed(bound=None, hours=1))  # an hour shows nothing
+    assert brief.kind is Kind.UNKNOWN

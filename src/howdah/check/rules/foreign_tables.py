@@ -24,7 +24,7 @@ _PAGES_PER_SECOND = 131_072  # 1 GB/s, the price of an outage in howdah.check.ha
     title="Foreign table in a hot statement",
     severity=Severity.WARNING,
     objects="statements with 5 % of the time or more",
-    needs=("statements", "relations", "foreign_tables"),
+    needs=("relations", "foreign_tables"),
     what="A statement that takes at least 5 % of all statements' time and 10 ms a call, and names "
     "a foreign table, or a partitioned table with a foreign partition.",
     why="Every call waits for the network and the other server, joins fetch what could have been "
@@ -38,6 +38,8 @@ def foreign_table_in_hot_query(picture: Picture, _: Answers) -> Examination:
     foreign = {row.relation: row for row in picture.snapshot.foreign_tables.rows}
     if not foreign:
         return Examination(not_applicable="there are no foreign tables")
+    if not picture.snapshot.statements.known:
+        return Examination(of=1, unknown=f"statements: {picture.snapshot.statements.reason}")
     statements = picture.snapshot.statements.rows
     total = sum(each.total_milliseconds for each in statements)
     hot = [each for each in statements if total and each.total_milliseconds >= _SHARE * total]

@@ -74,7 +74,7 @@ def _ending(pid: int, note: str) -> Remedy:
     id="blocking-tree",
     title="Session that blocks others",
     severity=Severity.CRITICAL,
-    objects="waiting sessions",
+    objects="sessions",
     needs=("blocking", "locks", "sessions"),
     what="A session that others have waited for, for a second or more, and that waits for nobody "
     "itself; with the whole tree behind it and the lock modes that conflict.",
@@ -86,16 +86,13 @@ def _ending(pid: int, note: str) -> Remedy:
 def blocking_tree(picture: Picture, _: Answers) -> Examination:
     """One finding per session at the root of a tree."""
     found = edges(picture)
-    waiting = len({edge.waiter for edge in found})
     findings = []
     for root in sorted(roots(found)):
         tree = beneath(found, root)
         if max(_waited(picture, edge) for _, edge in tree) >= _BLOCKED_SECONDS:
             findings.append(_blocks(picture, root, tree))
-    if not waiting:
-        count = len(picture.snapshot.sessions.rows)
-        return Examination(examined=count, of=count)
-    return Examination(examined=waiting, of=waiting, findings=_unique(findings))
+    count = len(picture.snapshot.sessions.rows)
+    return Examination(examined=count, of=count, findings=_unique(findings))
 
 
 def _waited(picture: Picture, edge: Edge) -> float:

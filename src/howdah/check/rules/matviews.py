@@ -34,7 +34,7 @@ class _Refreshes:
     title="Materialised view that cannot be refreshed concurrently",
     severity=Severity.WARNING,
     objects="materialised views",
-    needs=("relations", "indexes", "statements"),
+    needs=("relations", "indexes"),
     what="A materialised view without a valid UNIQUE index over plain columns and all rows, which "
     "is refreshed CONCURRENTLY, or whose plain refresh takes a second or more.",
     why="REFRESH ... CONCURRENTLY fails without such an index, so the data stays old. A plain "
@@ -47,6 +47,9 @@ class _Refreshes:
 def matview_refresh_concurrently(picture: Picture, _: Answers) -> Examination:
     """Materialised views, the refreshes seen, and the indexes that would allow them."""
     views = [row for row in picture.user_relations if row.kind == "m"]
+    if not picture.snapshot.statements.known:
+        reason = f"statements: {picture.snapshot.statements.reason}"
+        return Examination(of=len(views), unknown=reason)
     done = _refreshes(picture)
     findings = [
         _blocked(picture, view, seen)

@@ -5,8 +5,10 @@ Owns the rules on the future of range partitions. Reading bounds belongs to `how
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 
 from howdah.check import harm, remedies
 from howdah.check.bounds import Span, following, span, usual_width
@@ -165,7 +167,7 @@ def no_future_partition(picture: Picture, _: Answers) -> Examination:
     tables = [
         row
         for row in picture.user_relations
-        if row.kind == "p" and _is_by_time(picture, row.oid) and picture.children_of.get(row.oid)
+        if row.kind == "p" and _is_by_time(picture, row.oid) and _has_ranges(picture, row.oid)
     ]
     read = {table.oid: _ranges(picture, table) for table in tables}
     known = [ranges for ranges in read.values() if ranges is not None]
@@ -173,8 +175,21 @@ def no_future_partition(picture: Picture, _: Answers) -> Examination:
         examined=len(known),
         of=len(tables),
         unknown="bounds that are not ISO times were not read",
-        findings=tuple(found for ranges in known if (found := _judge(picture, ranges))),
+        findings=_grouped(picture, [ranges for ranges in known if _is_ending(picture, ranges)]),
     )
+
+
+def _grouped(picture: Picture, ending: list[_Ranges]) -> tuple[Finding, ...]:
+    """One finding per topmost table, the first to end in front."""
+    by_root: dict[int, list[_Ranges]] = {}
+    for ranges in sorted(ending, key=lambda each: each.upper or picture.now):
+        by_root.setdefault(picture.root(ranges.table.oid), []).append(ranges)
+    return tuple(_ending(picture, root, group) for root, group in by_root.items())
+
+
+def _has_ranges(picture: Picture, relation: int) -> bool:
+    children = picture.children_of.get(relation, ())
+    return any(child.bound is not None and child.bound != "DEFAULT" for child in children)
 
 
 def _is_by_time(picture: Picture, relation: int) -> bool:
@@ -205,17 +220,20 @@ def _ranges(picture: Picture, table: Relation) -> _Ranges | None:
     return _Ranges(table=table, latest=latest, last=last, width=width)
 
 
-def _judge(picture: Picture, ranges: _Ranges) -> Finding | None:
+def _is_ending(picture: Picture, ranges: _Ranges) -> bool:
+    """Whether its last partition ends soon, and nothing says that it should."""
     if ranges.upper is None:
-        return None
+        return False
+    own = picture.parent_of.get(ranges.table.oid)  # a partition itself: full up to its own bound?
+    bound = span(own.bound) if own and own.bound else None
+    if bound is not None and bound.upper is not None and ranges.upper >= bound.upper:
+        return False
     left = ranges.upper - picture.now
-    coming = inserted(picture, ranges.table.oid)
     window = timedelta(seconds=picture.window.seconds or 0)
-    if coming == 0 and -left > max(_CLOSED_WIDTHS * ranges.width, window):
-        return None
-    if left >= min(ranges.width, _NOTICE):
-        return None
-    return _ending(picture, ranges, left, coming)
+    is_archive = -left > max(_CLOSED_WIDTHS * ranges.width, window)
+    if is_archive and inserted(picture, ranges.table.oid) == 0:
+        return False
+    return left < min(ranges.width, _NOTICE)
 
 
 def _urgency(left: timedelta, *, has_default: bool) -> Severity:
@@ -224,9 +242,10 @@ def _urgency(left: timedelta, *, has_default: bool) -> Severity:
     return Severity.WARNING if left <= _WARNING else Severity.NOTICE
 
 
-def _ending(picture: Picture, ranges: _Ranges, left: timedelta, coming: int) -> Finding:
-    title = picture.relation_name(ranges.table.oid)
-    default = picture.partitioning[ranges.table.oid].default_partition
+def _ending(picture: Picture, root: int, group: list[_Ranges]) -> Finding:
+    title, first = picture.relation_name(root), group[0]
+    default = picture.partitioning[first.table.oid].default_partition
+    left = (first.upper or picture.now) - picture.now
     hours = left.total_seconds() / 3600
     fate = "fall into the default partition" if default else "fail"
     when = f"ends in {hours:.0f} hours" if hours > 0 else f"ended {-hours:.0f} hours ago"
@@ -235,26 +254,47 @@ def _ending(picture: Picture, ranges: _Ranges, left: timedelta, coming: int) -> 
         object=title,
         severity=_urgency(left, has_default=bool(default)),
         claim=f"The last partition of {title} {when}; then inserts of newer rows {fate}.",
-        evidence=(
-            {
-                "table": title,
-                "last_partition": picture.relation_name(
-                    ranges.latest.child if ranges.latest else 0
-                ),
-                "last_bound": ranges.upper.isoformat() if ranges.upper else None,
-                "hours_left": round(hours, 1),
-                "usual_width_hours": ranges.width.total_seconds() / 3600,
-                "default_partition": picture.relation_name(default) if default else None,
-                "rows_inserted_in_window": coming,
-            },
-        ),
+        evidence=tuple(_end_of(picture, ranges) for ranges in group),
         confidence=Confidence.PROVEN,
         refuted_by="a partition whose bounds lie behind the last one",
         cost_if_wrong="an empty table",
         harm=harm.outage(hours, share=0.1 if default else 1.0),
-        remedies=(_next_partitions(picture, ranges),),
+        remedies=(_together(title, [_next_partitions(picture, ranges) for ranges in group]),),
         window=picture.window,
     )
+
+
+def _together(title: str, parts: list[Remedy]) -> Remedy:
+    """One remedy for all tables under one parent; by hand if any of them is."""
+    if len(parts) == 1:
+        return parts[0]
+    flat = [statement for part in parts for statement in part.sql]
+    by_hand = next((part for part in parts if part.manual), None)
+    if by_hand is not None:
+        return remedies.manual("add-partitions", {"table": title}, flat, by_hand.note)
+    return remedies.statements(
+        "add-partitions",
+        {"table": title},
+        flat,
+        inverse=[statement for part in parts for statement in part.inverse],
+        retry_safe=[statement for part in parts for statement in part.retry_safe],
+        note=parts[0].note,
+    )
+
+
+def _end_of(picture: Picture, ranges: _Ranges) -> Mapping[str, Any]:
+    table = ranges.table.oid
+    default = picture.partitioning[table].default_partition
+    upper = ranges.upper or picture.now
+    return {
+        "table": picture.relation_name(table),
+        "last_partition": picture.relation_name(ranges.latest.child if ranges.latest else 0),
+        "last_bound": upper.isoformat(),
+        "hours_left": round((upper - picture.now).total_seconds() / 3600, 1),
+        "usual_width_hours": ranges.width.total_seconds() / 3600,
+        "default_partition": picture.relation_name(default) if default else None,
+        "rows_inserted_in_window": inserted(picture, table),
+    }
 
 
 def _next_partitions(picture: Picture, ranges: _Ranges) -> Remedy:

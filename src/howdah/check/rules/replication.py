@@ -81,8 +81,8 @@ def _is_lost(slot: ReplicationSlot) -> bool:
     severity=Severity.CRITICAL,
     objects="replication slots",
     needs=("slots", "settings"),
-    what="A slot that keeps more WAL than max_wal_size would, or half of max_slot_wal_keep_size; "
-    "with the time until that limit at the present rate of WAL.",
+    what="A slot that keeps more WAL than max_wal_size and wal_keep_size would, or half of "
+    "max_slot_wal_keep_size; with the time until that limit at the present rate of WAL.",
     why="Without a limit the disk fills and the server stops. With one, the slot is lost at the "
     "limit and its consumer must be built anew.",
     wrong_when="A consumer that is catching up keeps much for a while: compare two snapshots. How "
@@ -110,7 +110,8 @@ def _keeps(picture: Picture, slot: ReplicationSlot) -> Finding | None:
     kept, limit = slot.retained_bytes or 0, _limit(picture)
     rate = wal_per_hour(picture)
     if limit is None:
-        if kept <= (picture.setting_number("max_wal_size") or float("inf")):
+        sizes = [picture.setting_number(name) for name in ("max_wal_size", "wal_keep_size")]
+        if kept <= max((size for size in sizes if size), default=float("inf")):
             return None
         return _retaining(picture, slot, None, rate)
     room = slot.safe_bytes if slot.safe_bytes is not None else limit - kept
@@ -134,11 +135,15 @@ def _retaining(
         end = f"it is lost in {max(0.0, hours):.1f} hours at this rate"
     else:
         end = f"it is lost at {limit / _MEGABYTE:,.0f} MB"
-    urgent = slot.wal_status == "unreserved" or (hours is not None and hours < 1)
+    urgent = (
+        slot.wal_status == "unreserved"
+        or (hours is not None and hours < 1)
+        or (limit is None and not slot.is_active)
+    )
     return Finding(
         rule="slot-retention",
         object=slot.name,
-        severity=Severity.CRITICAL if urgent or limit is None else Severity.WARNING,
+        severity=Severity.CRITICAL if urgent else Severity.WARNING,
         claim=f"Slot {slot.name} keeps {kept / _MEGABYTE:,.0f} MB of WAL; {end}.",
         evidence=(
             {

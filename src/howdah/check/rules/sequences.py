@@ -327,7 +327,7 @@ def _judge(picture: Picture, table: Relation, column: Column) -> Finding | bool 
     outlook = _outlook(picture, reached, inserts)
     if outlook.severity:
         return _growing(picture, table, column, outlook, is_bound=bound is not None)
-    still = inserts == 0 and picture.window.seconds is not None
+    still = inserts == 0 and (picture.window.seconds or 0) >= MINIMUM_WINDOW_HOURS * 3600
     return True if bound is not None or still else None
 
 
