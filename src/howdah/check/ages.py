@@ -19,7 +19,8 @@ WORRY_SHARE = 0.6  # of the failsafe age; below it an age is how the server is m
 NEAR_STOP_SHARE = 0.9  # of the age at which the server stops: too near for any rate to comfort
 CRITICAL_HOURS = 72.0  # a weekend
 NOTICE_HOURS = 365 * 24.0  # with a year left there is time
-RACE_HOURS = 24.0  # an age below WORRY_SHARE is reported only if a day is all that is left
+RACE_HOURS = 24.0  # an age below WORRY_SHARE is reported only if a day is all that is left ...
+RACE_SHARE = 0.125  # ... and it is where forced vacuums begin: a burst of seconds is not a race
 
 HELD = "nothing younger than the horizon's holder can be frozen: see horizon-held first"
 
@@ -88,7 +89,7 @@ def severity_of(age: float, failsafe: float, hours_to_stop: float | None) -> Sev
         return Severity.CRITICAL
     if age < WORRY_SHARE * failsafe:
         racing = hours_to_stop is not None and hours_to_stop < RACE_HOURS
-        return Severity.WARNING if racing else None
+        return Severity.WARNING if racing and age >= RACE_SHARE * failsafe else None
     if hours_to_stop is None:
         return Severity.CRITICAL if age >= failsafe else Severity.WARNING
     if hours_to_stop < CRITICAL_HOURS:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator
 
+import psycopg
 import pytest
 
 from howdah.check.model import Confidence, Kind, Result
@@ -41,11 +42,18 @@ def kill_rows(server: Server, database: str) -> int:
         connection.execute("DELETE FROM t")
     with server.connect(database) as connection:
         wait_counted(connection, "t", "n_tup_del = 4000")
+        before = counted(connection, "vacuum_count")
         connection.execute("VACUUM t")
     with server.connect(database) as connection:
-        wait_counted(connection, "t", "last_vacuum IS NOT NULL")
-        row = connection.execute("SELECT n_dead_tup FROM pg_stat_all_tables WHERE relname = 't'")
-        return int((row.fetchone() or (0,))[0])
+        wait_counted(connection, "t", f"vacuum_count > {before}")
+        return counted(connection, "n_dead_tup")
+
+
+def counted(connection: psycopg.Connection, counter: str) -> int:
+    text = f"SELECT {counter} FROM pg_catalog.pg_stat_all_tables WHERE relid = 't'::regclass"
+    row = connection.execute(text).fetchone()
+    assert row is not None
+    return int(row[0])
 
 
 def of_server(server: Server) -> Result:

@@ -66,6 +66,8 @@ def test_a_parent_never_analysed_is_seen_by_every_role(
     """pg_stats is closed to pg_monitor; reltuples of the parent is not."""
     with database.connect() as connection:
         connection.execute(PARTED)
+    with database.connect() as connection:
+        wait_counted(connection, "events_2", "n_tup_ins >= 5000")
         connection.execute("ANALYZE events_1; ANALYZE events_2")
     user = "postgres" if groups is None else database.create_role(member_of=groups)
     result = examine(database, partition_parent_never_analyzed, user=user)

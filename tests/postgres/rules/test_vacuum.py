@@ -62,7 +62,10 @@ def test_a_vacuum_in_vain_names_the_holder(database: Database) -> None:
     with database.connect(autocommit=False) as holder:
         holder.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
         holder.execute("SELECT count(*) FROM t")
-        plant(database, "DELETE FROM t WHERE id <= 5000", "VACUUM t")
+        plant(database, "DELETE FROM t WHERE id <= 5000")
+        with database.connect() as connection:
+            connection.execute("VACUUM t")
+            wait_counted(connection, "t", "vacuum_count = 1 AND n_dead_tup >= 5000")
         (found,) = examine(database, dead_rows).findings
         assert "holds the horizon" in found.claim
         assert found.remedies[0].manual

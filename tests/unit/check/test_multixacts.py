@@ -56,6 +56,10 @@ def test_a_storm_is_told_before_the_quarter() -> None:
     assert severity(2**30, counter_samples=storm(20_000)) is Severity.CRITICAL
 
 
+def test_a_burst_on_a_young_server_is_no_race() -> None:
+    assert severity(100_000, counter_samples=storm(1_000_000)) is None
+
+
 def test_the_estimate_comes_with_its_error_and_growth() -> None:
     of = picture(multixacts=[sample(2**31)], counter_samples=storm(1000), settings=settings())
     found = verdict(multixact_members, of).findings[0]

@@ -98,6 +98,11 @@ def test_a_young_table_in_a_race_is_reported() -> None:
     assert objects(verdict(xid_age, racing)) == {"shop"}
 
 
+def test_a_burst_on_a_young_server_is_no_race() -> None:
+    young = seen(database(xid_age=50_000_000), counter_samples=rate(100_000))
+    assert verdict(xid_age, young).kind is Kind.OK
+
+
 def test_the_database_counts_what_is_not_told_singly() -> None:
     many = [table(f"t{n:03}", xid_age=OLD + n) for n in range(50)]
     result = verdict(xid_age, seen(database(xid_age=OLD + 49), *many))

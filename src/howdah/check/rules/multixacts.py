@@ -28,7 +28,9 @@ from howdah.snapshot.picture import Picture
 
 WARNING_SHARE = 0.25  # of the member space of 2^32
 CRITICAL_SHARE = 0.50  # where autovacuum begins to hurry
-RACE_HOURS = 72.0  # a smaller share is reported only if a weekend fills the space
+RACE_HOURS = 72.0  # a smaller share is reported only if a weekend fills the space ...
+RACE_SHARE = 0.01  # ... and so many are there already: a burst of seconds is not a race
+YEAR_HOURS = 24 * 365.0  # makers of MultiXacts are a warning if the space lasts no longer
 OLDEST_TABLES = 5  # tables named as remedy
 
 WORTH_MENTION = 10_000  # living MultiXacts below which nobody needs to look for their makers
@@ -71,7 +73,7 @@ def severity_of(members: float, hours_left: float | None) -> Severity | None:
     share = members / pace.MEMBER_SPACE
     if share >= CRITICAL_SHARE:
         return Severity.CRITICAL
-    racing = hours_left is not None and hours_left < RACE_HOURS
+    racing = hours_left is not None and hours_left < RACE_HOURS and share >= RACE_SHARE
     if share >= WARNING_SHARE:
         return Severity.CRITICAL if racing else Severity.WARNING
     return Severity.WARNING if racing else None
@@ -243,7 +245,8 @@ def _maker(picture: Picture, sample: MultixactSample, parent: Parent, total: flo
     row, rate = parent.relation, pace.members_per_hour(picture)
     name = f"{row.schema}.{row.name}"
     hours = pace.hours_until(pace.MEMBER_SPACE - sample.members, rate)
-    soon = hours is not None and hours < 24 * 365
+    many = sample.members >= RACE_SHARE * pace.MEMBER_SPACE
+    soon = many and hours is not None and hours < YEAR_HOURS
     share = parent.pressure / total if total else 0.0
     return Finding(
         rule="multixact-foreign-keys",
