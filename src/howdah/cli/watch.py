@@ -16,12 +16,14 @@ from rich.console import Console, RenderableType
 from rich.live import Live
 
 from howdah import __version__
+from howdah.check.queueing import queueings
 from howdah.cli.target import DSN
 from howdah.clock import SYSTEM_CLOCK
 from howdah.report import live, watching
 from howdah.snapshot import collect
-from howdah.snapshot.model import Server
+from howdah.snapshot.model import Server, Snapshot
 from howdah.snapshot.options import QUICK
+from howdah.snapshot.picture import Picture
 from howdah.snapshot.recording import Recording, Watched
 from howdah.snapshot.sampler import Sampler, Tick
 
@@ -47,10 +49,11 @@ def watch(
 
     Without a terminal it prints the last screen once, at the end.
     """
-    server = collect.take(dsn, QUICK).server
+    seen = collect.take(dsn, QUICK)
+    server = seen.server
     console = Console(file=sys.stdout)
     with ExitStack() as stack:
-        sampler = stack.enter_context(Sampler(dsn))
+        sampler = stack.enter_context(Sampler(dsn, queues=_queues(seen)))
         ticks: deque[Tick] = deque(maxlen=max(1, round(_WINDOW_SECONDS * per_second)))
         shown = [_shown(stack, console, server, record, ticks)] if console.is_terminal else []
         kept = [_kept(stack, record, server, per_second)] if record else []
@@ -61,6 +64,13 @@ def watch(
                     consume(tick)
     if not console.is_terminal and ticks:
         console.print(_screen(console, server, record, ticks), height=_LINES)
+
+
+def _queues(snapshot: Snapshot) -> tuple[str, ...] | None:
+    """Queues and outboxes that statements tell; None lets the sampler go by the counters."""
+    if not (snapshot.statements.known and snapshot.columns.known):
+        return None
+    return tuple(each.table for each in queueings(Picture(snapshot))) or None
 
 
 def _ticks(sampler: Sampler, per_second: float, seconds: float | None) -> Iterator[Tick]:

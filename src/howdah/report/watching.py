@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 from howdah.report.live import Blocker, HorizonHolder, QueueDepth, WaitShare, WatchView
-from howdah.snapshot.sampler import Blocked, Tick, WaitCount
+from howdah.snapshot.sampler import Tick, WaitCount
 
 # Waiting for a client, or for work, is no database time. Source: PostgreSQL documentation,
 # "Wait Event Types"; VacuumDelay and its kin are of class Timeout and are pauses, too.
@@ -32,7 +32,7 @@ def view(ticks: Sequence[Tick], *, server: str, database: str, recording: str = 
         seconds=(at - began).total_seconds(),
         active=sum(waits.values()) / len(ticks),
         waits=_shares(waits, len(ticks)),
-        blockers=_blockers(newest.blocking),
+        blockers=_blockers(newest),
         holder=_holder(newest),
         queues=_queues(oldest, newest, (at - began).total_seconds()),
         missing=_missing(newest),
@@ -63,14 +63,22 @@ def _shares(waits: Mapping[tuple[str, str], int], samples: int) -> tuple[WaitSha
     )
 
 
-def _blockers(blocking: Sequence[Blocked]) -> tuple[Blocker, ...]:
+def _blockers(tick: Tick) -> tuple[Blocker, ...]:
     """Sessions that others wait for and that wait for none, by how many wait behind them."""
-    waits_for = {each.pid: each.blockers for each in blocking}
+    waits_for = {each.pid: each.blockers for each in tick.blocking}
+    seen = {each.pid: each for each in tick.blockers}
     behind: Counter[int] = Counter()
     for pid in waits_for:
         behind.update(_roots(pid, waits_for, frozenset()))
     return tuple(
-        Blocker(pid=pid, who="", state="", seconds=None, waiters=count, statement="")
+        Blocker(
+            pid=pid,
+            who=seen[pid].who if pid in seen else "prepared transaction" if pid == 0 else "?",
+            state=seen[pid].state if pid in seen else "",
+            seconds=seen[pid].seconds if pid in seen else None,
+            waiters=count,
+            statement=seen[pid].statement if pid in seen else "",
+        )
         for pid, count in behind.most_common()
     )
 

@@ -17,6 +17,7 @@ from howdah.postgres.connection import connect
 from howdah.postgres.versions import normal_wait
 from howdah.query import load
 from howdah.snapshot.session import marked
+from howdah.snapshot.texts import blanked
 
 _SAMPLER = load("howdah.snapshot", "sql/sampler.sql")
 QUEUES = 20
@@ -36,6 +37,16 @@ class Blocked(msgspec.Struct, frozen=True, array_like=True):
 
     pid: int
     blockers: tuple[int, ...]
+
+
+class Blocker(msgspec.Struct, frozen=True, array_like=True):
+    """A session that others wait for and that waits for none."""
+
+    pid: int
+    who: str  # application, else role
+    state: str
+    seconds: float | None  # in transaction
+    statement: str  # literals blanked
 
 
 class Horizon(msgspec.Struct, frozen=True, array_like=True):
@@ -74,6 +85,7 @@ class Tick(msgspec.Struct, frozen=True, kw_only=True):
     waits: tuple[WaitCount, ...]
     hidden: int
     blocking: tuple[Blocked, ...]
+    blockers: tuple[Blocker, ...] = ()
     horizon: Horizon | None
     queues: tuple[QueueDepth, ...]
     counters: Counters
@@ -90,6 +102,7 @@ class _Raw(msgspec.Struct, frozen=True, kw_only=True):
     waits: tuple[WaitCount, ...] | None
     hidden: int
     blocking: tuple[Blocked, ...] | None
+    blockers: tuple[Blocker, ...] | None
     horizon: Horizon | None
     queues: tuple[_Depth, ...] | None
     counters: Counters
@@ -134,6 +147,10 @@ class Sampler:
             ),
             hidden=raw.hidden,
             blocking=raw.blocking or (),
+            blockers=tuple(
+                msgspec.structs.replace(each, statement=blanked(each.statement))
+                for each in raw.blockers or ()
+            ),
             horizon=raw.horizon,
             queues=tuple(
                 QueueDepth(self._tables[depth.oid], depth.live, depth.dead)

@@ -24,9 +24,13 @@ WITH activity AS MATERIALIZED (
     a.pid, a.datid, a.state, a.wait_event_type, a.wait_event, a.backend_type,
     a.query = '<insufficient privilege>' AS is_hidden,
     greatest(pg_catalog.age(a.backend_xmin), pg_catalog.age(a.backend_xid)) AS xmin_age,
-    a.application_name, a.xact_start
+    a.application_name, a.usename, a.xact_start, a.query
   FROM pg_catalog.pg_stat_activity AS a
   WHERE a.pid <> pg_catalog.pg_backend_pid()
+),
+blocking AS MATERIALIZED (
+  SELECT a.pid, pg_catalog.pg_blocking_pids(a.pid) AS blockers
+  FROM activity AS a WHERE a.wait_event_type = 'Lock'
 )
 SELECT pg_catalog.json_build_object(
   'at', pg_catalog.clock_timestamp(),
@@ -43,10 +47,21 @@ SELECT pg_catalog.json_build_object(
   ),
   'hidden', (SELECT pg_catalog.count(*) FROM activity AS a WHERE a.is_hidden),
   'blocking', (
+    SELECT pg_catalog.json_agg(pg_catalog.json_build_array(b.pid, b.blockers))
+    FROM blocking AS b
+  ),
+  'blockers', (
     SELECT pg_catalog.json_agg(
-      pg_catalog.json_build_array(a.pid, pg_catalog.pg_blocking_pids(a.pid))
+      pg_catalog.json_build_array(
+        a.pid, coalesce(nullif(a.application_name, ''), a.usename, a.backend_type, ''),
+        coalesce(a.state, ''),
+        extract(epoch FROM pg_catalog.clock_timestamp() - a.xact_start)::float8,
+        coalesce(a.query, '')
+      )
     )
-    FROM activity AS a WHERE a.wait_event_type = 'Lock'
+    FROM activity AS a
+    WHERE EXISTS (SELECT FROM blocking AS b WHERE a.pid = ANY (b.blockers))
+      AND NOT EXISTS (SELECT FROM blocking AS b WHERE a.pid = b.pid)
   ),
   'horizon', (
     SELECT pg_catalog.json_build_array(h.kind, h.name, h.age)
@@ -75,7 +90,7 @@ SELECT pg_catalog.json_build_object(
   'queues', (
     SELECT pg_catalog.json_agg(
       pg_catalog.json_build_array(
-        q.oid, pg_catalog.pg_stat_get_live_tuples(q.oid), pg_catalog.pg_stat_get_dead_tuples(q.oid)
+        q.oid::int8, pg_catalog.pg_stat_get_live_tuples(q.oid), pg_catalog.pg_stat_get_dead_tuples(q.oid)
       )
     )
     FROM pg_catalog.unnest(%(queues)s::oid[]) AS q (oid)
