@@ -79,3 +79,8 @@ def test_without_statements_it_is_unknown_and_without_views_not_applicable() -> 
     blind = picture(relations=[VIEW], statements=hidden)
     assert verdict(matview_refresh_concurrently, blind).kind is Kind.UNKNOWN
     assert verdict(matview_refresh_concurrently, picture()).kind is Kind.NOT_APPLICABLE
+
+
+def test_statements_of_others_that_may_not_be_read_leave_it_unknown() -> None:
+    hidden = said("<insufficient privilege>")
+    assert verdict(matview_refresh_concurrently, seen(hidden)).kind is Kind.UNKNOWN

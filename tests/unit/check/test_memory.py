@@ -93,6 +93,11 @@ def test_without_a_window_only_the_sum_counts() -> None:
     assert spilling(200_000, hours=None) is Kind.FINDING
 
 
+def test_hidden_statements_are_not_examined() -> None:
+    hidden = said(text="<insufficient privilege>", temp_blocks_written=10**6)
+    assert verdict(spills, picture(statements=[hidden])).kind is Kind.UNKNOWN
+
+
 def test_a_database_with_many_temporary_files_is_found() -> None:
     full = row(Database, name="shop", is_current=True, temp_bytes=3 * 1024 * MB)
     assert objects(verdict(temporary_files, picture(databases=[full], window_hours=1))) == {"shop"}

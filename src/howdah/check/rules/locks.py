@@ -296,11 +296,12 @@ def _left_open(picture: Picture, row: Session, blocked: int) -> Finding:
         harm=harm.waste(_PAGES_PER_WAITING_SECOND, blocked * 3600.0) + harm.held(_horizon(row)),
         remedies=(
             _ending(row.pid, "its transaction is rolled back"),
-            remedies.set_server_setting(
-                "idle_in_transaction_session_timeout",
-                "10min",
-                restart=False,
-                note="ends such sessions from now on; set it per role where one needs longer",
+            remedies.manual(
+                "end-idle-transactions",
+                {"setting": "idle_in_transaction_session_timeout"},
+                ("ALTER SYSTEM SET idle_in_transaction_session_timeout = '10min'",),
+                "ends such sessions from now on, after a reload; how long a program may think is "
+                "for its owner to say, and can be set per role",
             ),
         ),
     )

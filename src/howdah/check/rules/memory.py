@@ -16,11 +16,12 @@ from howdah.check.model import (
     Severity,
     rule,
 )
-from howdah.check.texts import statement_name
+from howdah.check.texts import counted, statement_name
 from howdah.check.wait_causes import active_sessions
 from howdah.snapshot.facts.catalog import Database
 from howdah.snapshot.facts.counters import Statement
 from howdah.snapshot.picture import PAGE_BYTES, Picture
+from howdah.snapshot.texts import HIDDEN
 
 _NODES = 2  # sorts and hashes that one statement runs at a time; an assumption, shown as one
 _HOST_SHARE = 0.80  # of the host's memory; the rest is for the kernel and its cache
@@ -159,12 +160,15 @@ def _over(picture: Picture, parts: dict[str, float], told: int) -> Finding:
 )
 def spills(picture: Picture, _: Answers) -> Examination:
     """Statements by the temporary blocks that they write."""
-    rows = picture.snapshot.statements.rows
+    fact = picture.snapshot.statements
+    rows = [row for row in fact.rows if row.text != HIDDEN]
+    hidden = len(fact.rows) - len(rows)
     findings = tuple(_spilling(picture, row) for row in rows if _spills_much(picture, row))
+    reason = f"{counted(hidden, 'statement')} may not be read by {picture.server.role}"
     return Examination(
         examined=len(rows),
-        of=len(rows) + picture.snapshot.statements.left_out,
-        unknown=picture.snapshot.statements.reason,
+        of=len(fact.rows) + fact.left_out,
+        unknown=reason if hidden else fact.reason,
         findings=findings,
     )
 

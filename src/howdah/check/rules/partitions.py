@@ -253,7 +253,7 @@ def _ending(picture: Picture, root: int, group: list[_Ranges]) -> Finding:
         rule="no-future-partition",
         object=title,
         severity=_urgency(left, has_default=bool(default)),
-        claim=f"The last partition of {title} {when}; then inserts of newer rows {fate}.",
+        claim=f"The last partition of {title} {when}; inserts of newer rows {fate}.",
         evidence=tuple(_end_of(picture, ranges) for ranges in group),
         confidence=Confidence.PROVEN,
         refuted_by="a partition whose bounds lie behind the last one",

@@ -20,6 +20,7 @@ from howdah.check.model import (
     Shape,
     rule,
 )
+from howdah.check.texts import counted
 from howdah.snapshot.facts.catalog import Column, Relation, Sequence
 from howdah.snapshot.picture import Picture
 
@@ -94,11 +95,13 @@ def sequence_exhaustion(picture: Picture, _: Answers) -> Examination:
     readable = [row for row in rows if row.is_readable]
     findings = tuple(found for row in readable if (found := _near_end(picture, row)))
     hidden = len(rows) - len(readable)
-    reason = f"{hidden} sequences may not be read by {picture.server.role}" if hidden else ""
+    reason = (
+        f"{counted(hidden, 'sequence')} may not be read by {picture.server.role}" if hidden else ""
+    )
     return Examination(
         examined=len(readable),
         of=len(rows) + picture.snapshot.sequences.left_out,
-        unknown=reason or picture.snapshot.sequences.reason,
+        unknown=reason if hidden else picture.snapshot.sequences.reason,
         findings=findings,
     )
 

@@ -9,6 +9,7 @@ import re
 from datetime import datetime
 
 from howdah.check import harm, remedies
+from howdah.check.composing import composed, literal
 from howdah.check.model import Answers, Confidence, Examination, Finding, Severity, rule
 from howdah.check.texts import counted
 from howdah.snapshot.facts.counters import Archiver, Checkpoints
@@ -189,11 +190,11 @@ def _often(picture: Picture, row: Checkpoints) -> Finding:
         cost_if_wrong=f"up to {value} of disk for pg_wal, and a longer crash recovery",
         harm=harm.waste(1, picture.per_hour(wal.full_page_images) if wal else None),
         remedies=(
-            remedies.set_server_setting(
-                "max_wal_size",
-                value,
-                restart=False,
-                note="look first whether the disk of pg_wal has this room",
+            remedies.manual(
+                "raise-max-wal-size",
+                {"value": value},
+                (composed("ALTER SYSTEM SET max_wal_size = {v}", v=literal(value)),),
+                "whether the disk of pg_wal has this room is for its owner to say; then reload",
             ),
         ),
         window=picture.window,
