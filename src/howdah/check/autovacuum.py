@@ -19,6 +19,8 @@ from howdah.snapshot.picture import Picture
 VACUUMED_KINDS = frozenset("rm")  # tables and materialised views; TOAST is folded into them
 _FALSE = frozenset({"f", "fa", "fal", "fals", "false", "of", "off", "n", "no", "0"})
 
+HIDDEN = "a vacuum is at work whose table the role may not see"
+
 # MultiXactMemberFreezeThreshold: above the first autovacuum shortens its patience with MultiXacts,
 # above the second it has none left.
 MEMBER_SAFE = 2**31
@@ -207,6 +209,11 @@ def vacuumed_now(picture: Picture) -> frozenset[int]:
     database = picture.server.database
     rows = picture.snapshot.vacuum_progress.rows
     return frozenset(row.relation_oid for row in rows if row.database == database)
+
+
+def hides_vacuums(picture: Picture) -> bool:
+    """Whether some vacuum is at work on a table that the role may not see."""
+    return picture.snapshot.vacuum_progress.left_out > 0
 
 
 def workers(picture: Picture) -> tuple[int, float] | None:

@@ -9,7 +9,7 @@ from howdah.check.rules.freezing import anti_wraparound_starved, temp_table_age
 from howdah.snapshot.facts.activity import Blocking, Lock, Session, VacuumProgress
 from howdah.snapshot.facts.catalog import Relation
 from howdah.snapshot.picture import Picture
-from tests.making import objects, picture, row, server, verdict
+from tests.making import fact, objects, picture, row, server, verdict
 from tests.unit.check.fresh_settings import settings
 
 AGED = 300_000_000  # the limit is 200 million
@@ -53,6 +53,12 @@ def test_a_vacuum_of_another_databases_table_with_that_oid_is_not() -> None:
     elsewhere = row(VacuumProgress, pid=7, database="archive", relation_oid=1)
     of = seen(table(), vacuum_progress=[elsewhere])
     assert objects(verdict(anti_wraparound_starved, of)) == {"public.orders"}
+
+
+def test_a_vacuum_that_the_role_may_not_see_could_be_its() -> None:
+    result = verdict(anti_wraparound_starved, seen(table(), vacuum_progress=fact(left_out=1)))
+    assert result.kind is Kind.UNKNOWN
+    assert "may not see" in result.reason
 
 
 def test_a_vacuum_that_waits_for_a_page_is_starved() -> None:

@@ -18,7 +18,7 @@ from howdah.check.rules.space import (
 )
 from howdah.snapshot.facts import Status
 from howdah.snapshot.facts.catalog import Index, Inheritance, Relation
-from howdah.snapshot.facts.measured import IndexSpace, TableSpace
+from howdah.snapshot.facts.measured import IndexSpace, Size, TableSpace
 from howdah.snapshot.picture import Picture
 from tests.making import fact, objects, picture, row, verdict
 
@@ -69,6 +69,11 @@ def test_what_was_not_measured_is_not_examined() -> None:
     nothing = verdict(table_bloat, tables())
     assert nothing.kind is Kind.UNKNOWN
     assert nothing.reason == "not measured: over the I/O budget"
+
+
+def test_an_empty_table_needs_no_measuring() -> None:
+    of = tables(table(), sizes=[row(Size, relation=1, bytes=0)])
+    assert verdict(table_bloat, of).kind is Kind.OK
 
 
 def test_without_pgstattuple_it_is_unknown() -> None:

@@ -11,7 +11,7 @@ from howdah.snapshot.facts.activity import Session, VacuumProgress
 from howdah.snapshot.facts.catalog import Inheritance, Relation
 from howdah.snapshot.facts.counters import TableStatistics
 from howdah.snapshot.picture import Picture
-from tests.making import NOW, objects, picture, row, verdict
+from tests.making import NOW, fact, objects, picture, row, verdict
 from tests.unit.check.fresh_settings import settings
 
 
@@ -45,6 +45,10 @@ def test_twice_over_the_trigger_is_neglect_and_just_over_it_is_not() -> None:
 def test_a_table_being_vacuumed_is_being_helped() -> None:
     vacuum = row(VacuumProgress, pid=9, database="shop", relation_oid=1)
     assert verdict(dead_rows, seen(vacuum_progress=[vacuum])).kind is Kind.OK
+
+
+def test_a_vacuum_that_the_role_may_not_see_could_be_its() -> None:
+    assert verdict(dead_rows, seen(vacuum_progress=fact(left_out=1))).kind is Kind.UNKNOWN
 
 
 def test_the_cap_of_18_brings_autovacuum_to_a_huge_table() -> None:

@@ -27,7 +27,7 @@ from howdah.snapshot.picture import PAGE_BYTES, Picture
 PENDING_SHARE = 0.25  # of the pending list's limit
 SOON_SHARE = 0.80  # of a trigger: autovacuum is on its way
 NOT_MEASURED = "not measured: over the I/O budget"
-SHAPE_ROWS = 20_000  # at most, on a sandbox
+SHAPE_ROWS = 20_000  # on a sandbox: synthetic values have few keys each
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -146,9 +146,7 @@ def _empty_list(picture: Picture, pending: Pending) -> tuple[Remedy, ...]:
     )
     statement = clean.as_string(None)
     table = picture.relation_name(index.relation)
-    shape = Shape(
-        rows={table: min(SHAPE_ROWS, max(1, pending.row.tuples))}, settings={"autovacuum": "off"}
-    )
+    shape = Shape(rows={table: SHAPE_ROWS}, settings={"autovacuum": "off"})
     off = remedies.set_table_options(
         index.schema,
         index.name,

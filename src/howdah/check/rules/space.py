@@ -62,8 +62,9 @@ def table_bloat(picture: Picture, _: Answers) -> Examination:
     for row in rows:
         if _is_bloated(picture, row):
             groups[picture.root(row.relation)].append(row)
+    empty = {row.relation for row in picture.snapshot.sizes.rows if not row.bytes} & tables
     return Examination(
-        examined=len(rows),
+        examined=len({row.relation for row in rows} | empty),
         of=len(tables) + picture.snapshot.relations.left_out,
         unknown=picture.snapshot.table_space.reason or NOT_MEASURED,
         findings=tuple(_table_bloat(picture, root, group) for root, group in groups.items()),

@@ -86,6 +86,7 @@ def dead_rows(picture: Picture, _: Answers) -> Examination:
         examined=len(judged),
         of=len(tables) + picture.snapshot.relations.left_out,
         unknown=picture.snapshot.relations.reason
+        or (autovacuum.HIDDEN if autovacuum.hides_vacuums(picture) else "")
         or "the counters of the others began too recently to tell",
         findings=tuple(_dead_rows(picture, root, group) for root, group in groups.items()),
     )
@@ -96,7 +97,9 @@ def _is_judged(picture: Picture, row: Relation) -> bool:
     statistics, trigger = picture.table_statistics.get(row.oid), autovacuum.vacuum_due(picture, row)
     if statistics is None or trigger is None:
         return False
-    return statistics.dead > trigger or _is_settled(picture, statistics)
+    if statistics.dead > trigger:
+        return not autovacuum.hides_vacuums(picture)
+    return _is_settled(picture, statistics)
 
 
 def _is_settled(picture: Picture, row: TableStatistics) -> bool:

@@ -47,7 +47,7 @@ class Use:
     id="low-all-visible",
     title="Index-only scans on pages not marked all-visible",
     severity=Severity.NOTICE,
-    objects="tables",
+    objects="tables of 8 MB and more",
     needs=("relations", "indexes", "table_statistics", "index_statistics"),
     what="Tables with fewer than 90 % of their pages marked all-visible on which index-only scans "
     "happen: by the counters (entries read from an index that no scan fetched from the table), "
