@@ -20,7 +20,7 @@ ROOT = Path(__file__).parent.parent
 SOURCE = ROOT / "src" / "howdah"
 MODULE_LINES = 450
 FUNCTION_LINES = 25  # nine in ten
-FUNCTION_LINES_MAX = 70
+FUNCTION_LINES_MAX = 45
 FILE_BYTES = 300_000
 
 FEATURES = ("postgres", "snapshot", "sandbox", "check", "report", "demo", "bench")
@@ -52,14 +52,13 @@ def modules(folder: Path = SOURCE) -> list[Path]:
 
 
 def functions(path: Path) -> Iterator[tuple[str, int]]:
-    """Every function with its lines of code: its docstring is documentation and not counted."""
+    """Every function with the lines of its body; signature and docstring are documentation."""
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
-            lines = (node.end_lineno or node.lineno) - node.lineno + 1
-            first = node.body[0]
-            if isinstance(first, ast.Expr) and isinstance(first.value, ast.Constant):
-                lines -= (first.end_lineno or first.lineno) - first.lineno + 1
-            yield f"{path.relative_to(ROOT)}:{node.name}", lines
+            documented = isinstance(node.body[0], ast.Expr) and len(node.body) > 1
+            first = node.body[1] if documented else node.body[0]
+            size = (node.end_lineno or first.lineno) - first.lineno + 1
+            yield f"{path.relative_to(ROOT)}:{node.name}", size
 
 
 def test_modules_are_short() -> None:

@@ -1,7 +1,7 @@
 """Every code block of every page runs.
 
 `console` blocks are run line by line and their output compared (`...` stands for what differs from
-run to run); `python` blocks are executed; `json` and `toml` blocks must parse. A block without a
+run to run); `python` blocks are executed, `dsn` being a small database; `json` and `toml` blocks must parse. A block without a
 language is a diagram. `make` lines are checked to name a target, because a test cannot run the
 suite that it is part of; what `make demo` prints is compared in test_demo.py.
 """
@@ -132,7 +132,7 @@ def matches(expected: str, got: str) -> bool:
 @pytest.mark.parametrize("block", of("python"), ids=str)
 def test_python_blocks_run(block: Block, shop: dict[str, str], tmp_path: Path) -> None:
     ran = subprocess.run(
-        [sys.executable, "-W", "error", "-c", block.text],
+        [sys.executable, "-W", "error", "-c", f"dsn = 'dbname=shop'\n{block.text}"],
         cwd=tmp_path,
         env=shop,
         capture_output=True,
