@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 
 from howdah.check import remedies
+from howdah.check.composing import composed, raw
 from howdah.check.forms import Form, unqualified
 from howdah.check.model import Answers, Remedy, Shape
 from howdah.check.parsing import deparsed, parameters, pinned
@@ -63,8 +64,12 @@ def parameters_left(key: str) -> bool:
 
 def _build(suspect: Suspect, method: str, key: str) -> str:
     relation = suspect.predicate.relation
-    table = remedies.name(relation.schema, relation.name)
-    return f"CREATE INDEX CONCURRENTLY ON {table} USING {method} ({key})"
+    return composed(
+        "CREATE INDEX CONCURRENTLY ON {t} USING {m} ({k})",
+        t=(relation.schema, relation.name),
+        m=raw(method),
+        k=raw(key),
+    )
 
 
 def _key(picture: Picture, suspect: Suspect) -> tuple[str, str] | None:

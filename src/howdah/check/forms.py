@@ -268,7 +268,7 @@ def replaced(text: str, node: Node, condition: str) -> str:
 
 def unqualified(node: Node) -> Node:
     """A copy of an expression with columns named by their last part, as an index spells them."""
-    copy = fresh(f"SELECT 1 WHERE {deparsed(node)}").whereClause
+    copy = expression(deparsed(node), shared=False)
     for each in walk(copy):
         if isinstance(each, ast.ColumnRef) and each.fields:
             each.fields = each.fields[-1:]

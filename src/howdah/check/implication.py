@@ -62,6 +62,7 @@ class Pair:
     kept: tuple[str, ...]  # conditions of the index that the claim states too
     is_decidable: bool  # no other condition of the index hangs on a blanked constant
     columns: tuple[str, ...]  # columns that the shared conditions are about
+    others: frozenset[str]  # the table's other partial indexes
 
     @property
     def texts(self) -> tuple[str, str, str]:
@@ -77,9 +78,16 @@ def pairs(picture: Picture) -> tuple[Pair, ...]:
         pair
         for queue in queueings(picture)
         for each in queue.claims
+        for index in _partial(picture, queue)
+        if (pair := _pair(picture, names, queue, each, index)) is not None
+    )
+
+
+def _partial(picture: Picture, queue: Queueing) -> tuple[Index, ...]:
+    return tuple(
+        index
         for index in picture.indexes_of.get(queue.relation, ())
         if index.predicate is not None and index.is_valid and index.is_live
-        if (pair := _pair(names, queue, each, index)) is not None
     )
 
 
@@ -98,6 +106,8 @@ def judged(answers: Answers, pair: Pair) -> Implication:
         return Implication.SERVED
     if constant is not None and _uses(constant, pair.index):
         return Implication.CONSTANTS_ONLY
+    if constant is not None and any(_plain(scan.index) in pair.others for scan in constant.scans):
+        return Implication.SERVED
     if pair.is_decidable and constant and added and _uses(added, pair.index):
         return Implication.NOT_IMPLIED
     return Implication.UNKNOWN
@@ -122,8 +132,10 @@ def _plain(name: str | None) -> str:
 # --- the three texts ------------------------------------------------------------------------------
 
 
-def _pair(names: Resolver, queue: Queueing, taken: Claim, index: Index) -> Pair | None:
-    text = taken.statement.text
+def _pair(
+    picture: Picture, names: Resolver, queue: Queueing, taken: Claim, index: Index
+) -> Pair | None:
+    text, partial = taken.statement.text, _partial(picture, queue)
     if len(parsed(text).statements) != 1:
         return None
     at, level = next(_levels(names, taken), (None, None))
@@ -145,6 +157,7 @@ def _pair(names: Resolver, queue: Queueing, taken: Claim, index: Index) -> Pair 
         kept=tuple(deparsed(need) for need in kept),
         is_decidable=not any(_hangs(level, need) for need in required if need not in kept),
         columns=columns,
+        others=frozenset(each.name for each in partial if each.oid != index.oid),
     )
 
 

@@ -23,6 +23,7 @@ from howdah.snapshot.picture import Picture
 Node = Any  # a pglast tree node: which kind is found out by isinstance
 
 
+_AS_CONDITION = "SELECT 1 WHERE "
 _PLANNED = (ast.SelectStmt, ast.UpdateStmt, ast.DeleteStmt, ast.InsertStmt)
 
 
@@ -56,9 +57,12 @@ def deparsed(node: Node) -> str:
     return str(RawStream()(node))
 
 
-def expression(text: str) -> Node | None:
+def expression(text: str, *, shared: bool = True) -> Node | None:
     """The tree of an expression as `pg_get_indexdef` prints it, None if it does not parse."""
-    trees = parsed(f"SELECT 1 WHERE {text}")
+    select = _AS_CONDITION + text
+    if not shared:
+        return fresh(select).whereClause
+    trees = parsed(select)
     return trees.statements[0].whereClause if trees.statements else None
 
 

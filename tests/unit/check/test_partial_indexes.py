@@ -33,6 +33,7 @@ def index(predicate: str | None, *, relation: int = WORK, **more: Any) -> Index:
         "predicate": predicate,
         "is_valid": True,
         "is_live": True,
+        "xid_age": 10_000,
     }
     return row(Index, **(values | more))
 
@@ -160,3 +161,29 @@ def test_a_condition_that_a_blanked_constant_might_imply_is_not_examined() -> No
     of = seen("(state <> 'done'::text)")
     result = verdict(queue_partial_index_not_implied, of, answers(of, 1))
     assert result.kind is Kind.UNKNOWN
+
+
+def test_an_index_younger_than_the_calls_is_given_time() -> None:
+    of = seen(ON_STATE, indexes=[index(ON_STATE, xid_age=3)])
+    assert verdict(queue_partial_index_not_implied, of, answers(of, 1, 2)).kind is Kind.OK
+
+
+def test_an_index_beside_one_that_serves_is_not_reported() -> None:
+    beside = index(ON_STATE, oid=21, name="work_claim", xid_age=3)
+    of = seen(WITH_BODY, indexes=[index(WITH_BODY), beside])
+    found = {
+        question: Answer(
+            answered=True,
+            scans=(
+                Scan(
+                    node="Index Scan",
+                    relation="public.work",
+                    index="public.work_pkey" if at == 0 else "public.work_claim",
+                    index_condition=None,
+                    filter=None,
+                ),
+            ),
+        )
+        for at, question in enumerate(questions(of, [queue_partial_index_not_implied]))
+    }
+    assert verdict(queue_partial_index_not_implied, of, found).kind is Kind.OK

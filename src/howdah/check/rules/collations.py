@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from howdah.check import harm, remedies
+from howdah.check.composing import composed
 from howdah.check.model import (
     Answers,
     Confidence,
@@ -100,14 +101,14 @@ def _has_moved(database: Database) -> bool:
 
 def _moved(picture: Picture, row: Collation, indexes: Sequence[Index]) -> Finding:
     name = f"{row.schema}.{row.name}"
-    refresh = f"ALTER COLLATION {remedies.name(row.schema, row.name)} REFRESH VERSION"
+    refresh = composed("ALTER COLLATION {c} REFRESH VERSION", c=(row.schema, row.name))
     return _finding(
         picture, f"collation {name}", (row.version, row.version_actual), indexes, refresh
     )
 
 
 def _database_moved(picture: Picture, row: Database, indexes: Sequence[Index]) -> Finding:
-    refresh = f"ALTER DATABASE {remedies.name(row.name)} REFRESH COLLATION VERSION"
+    refresh = composed("ALTER DATABASE {d} REFRESH COLLATION VERSION", d=row.name)
     versions = (row.collation_version, row.collation_version_actual)
     return _finding(picture, f"database {row.name}", versions, indexes, refresh)
 

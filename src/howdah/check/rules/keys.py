@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from pglast import ast
 
 from howdah.check import harm, remedies
+from howdah.check.composing import composed, raw
 from howdah.check.model import (
     Answers,
     Confidence,
@@ -160,18 +161,19 @@ def _ordered(picture: Picture, index: Index, column: Column) -> tuple[Remedy, ..
                 "have it before), then rebuild the index once; old keys stay as they are",
             ),
         )
-    target = remedies.name(relation.schema, relation.name)
-    alter = f"ALTER TABLE {target} ALTER COLUMN {remedies.name(column.name)} SET DEFAULT"
+    template = "ALTER TABLE {t} ALTER COLUMN {c} SET DEFAULT {d}"
+    target = (relation.schema, relation.name)
+    change = composed(template, t=target, c=column.name, d=raw("pg_catalog.uuidv7()"))
     rebuild = remedies.reindex(index.schema, index.name)
     return (
         remedies.statements(
             "use-ordered-key",
             {"table": table, "column": column.name},
-            (f"{alter} pg_catalog.uuidv7()", *rebuild.sql),
-            inverse=(f"{alter} {column.default}",),
+            (change, *rebuild.sql),
+            inverse=(composed(template, t=target, c=column.name, d=raw(column.default)),),
             retry_safe=(
                 "SET lock_timeout = '2s'",
-                f"{alter} pg_catalog.uuidv7()",
+                change,
                 *rebuild.retry_safe,
             ),
             shape=Shape(rows={table: _ROWS}),

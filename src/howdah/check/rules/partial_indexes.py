@@ -79,12 +79,17 @@ def _nothing(picture: Picture) -> str:
 
 
 def _is_unscanned(picture: Picture, pair: Pair, every: Sequence[Pair]) -> bool:
-    """Whether the index is scanned far less often than its claims were called."""
+    """Whether the index is scanned far less often than its claims were called in its lifetime.
+
+    A claim that takes a row takes a transaction number, so the index cannot have missed more calls
+    than the transactions that it has seen.
+    """
     statistics = picture.index_statistics.get(pair.index.oid)
     calls = sum(each.claim.statement.calls for each in every if each.index is pair.index)
-    if statistics is None or calls < _MIN_CALLS:
+    lived = min(calls, pair.index.xid_age or 0)
+    if statistics is None or lived < _MIN_CALLS:
         return False
-    return statistics.scans <= _SCANS_PER_CALL * calls
+    return statistics.scans <= _SCANS_PER_CALL * lived
 
 
 def _lost(picture: Picture, name: str, seen: Sequence[tuple[Pair, Implication]]) -> Finding:

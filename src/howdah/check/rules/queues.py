@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 
 from howdah.check import harm, remedies
 from howdah.check.claiming import Claim
+from howdah.check.composing import composed, raw
 from howdah.check.model import (
     Answers,
     Confidence,
@@ -243,12 +244,12 @@ def _widen(
     picture: Picture, queue: Queueing, column: Column, sequence: SequenceRow | None
 ) -> Remedy:
     relation = picture.relations[queue.relation]
-    table = remedies.name(relation.schema, relation.name)
+    target = (relation.schema, relation.name)
+    template = "ALTER TABLE {t} ALTER COLUMN {c} TYPE {type}"
     pages = sum(picture.pages(each) for each in picture.leaves(relation.oid) or (relation.oid,))
-    change = f"ALTER TABLE {table} ALTER COLUMN {remedies.name(column.name)} TYPE"
-    steps = [f"{change} bigint"]
+    steps = [composed(template, t=target, c=column.name, type=raw("bigint"))]
     if sequence is not None and sequence.data_type != "int8":
-        steps.append(f"ALTER SEQUENCE {remedies.name(sequence.schema, sequence.name)} AS bigint")
+        steps.append(composed("ALTER SEQUENCE {s} AS bigint", s=(sequence.schema, sequence.name)))
     arguments = {"table": queue.table, "column": column.name}
     if pages > _BRIEF_REWRITE_PAGES or relation.kind == "p":
         return remedies.manual(
@@ -262,12 +263,19 @@ def _widen(
         "widen-key",
         arguments,
         steps,
-        inverse=(f"{change} {column.type}",),
+        inverse=(composed(template, t=target, c=column.name, type=raw(column.type)),),
         retry_safe=("SET lock_timeout = '2s'", *steps),
-        shape=Shape(rows={queue.table: 1000}),
+        shape=_at(sequence),
         note=f"rewrites the table's {pages} pages under ACCESS EXCLUSIVE; widen columns that "
         "reference it too",
     )
+
+
+def _at(sequence: SequenceRow | None) -> Shape:
+    """The sequence where the database has it, or the rate would need ages on a sandbox."""
+    if sequence is None or sequence.last_value is None:
+        return Shape()
+    return Shape(sequences={f"{sequence.schema}.{sequence.name}": sequence.last_value})
 
 
 # --- times without a zone -------------------------------------------------------------------------
@@ -318,12 +326,9 @@ def _zoneless_columns(picture: Picture, queue: Queueing) -> Iterator[str]:
 
 def _zoneless(picture: Picture, queue: Queueing, names: tuple[str, ...]) -> Finding:
     relation = picture.relations[queue.relation]
-    table = remedies.name(relation.schema, relation.name)
-    changes = ", ".join(
-        f"ALTER COLUMN {remedies.name(name)} TYPE timestamptz "
-        f"USING {remedies.name(name)} AT TIME ZONE 'UTC'"
-        for name in names
-    )
+    change = "ALTER COLUMN {c} TYPE timestamptz USING {c} AT TIME ZONE 'UTC'"
+    changes = raw(", ".join(composed(change, c=name) for name in names))
+    alter = composed("ALTER TABLE {t} {c}", t=(relation.schema, relation.name), c=changes)
     return Finding(
         rule="queue-timestamp-without-zone",
         object=queue.table,
@@ -341,7 +346,7 @@ def _zoneless(picture: Picture, queue: Queueing, names: tuple[str, ...]) -> Find
             remedies.manual(
                 "add-time-zone",
                 {"table": queue.table, "columns": ", ".join(names)},
-                (f"ALTER TABLE {table} {changes}",),
+                (alter,),
                 "name the zone in which the sessions wrote; with TimeZone UTC the server changes "
                 "the type without a rewrite",
             ),
