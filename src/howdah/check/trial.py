@@ -14,7 +14,7 @@ One trial, on a clone that nobody else sees:
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import msgspec
 
@@ -36,7 +36,8 @@ from howdah.snapshot.picture import Picture
 
 Progress = Callable[[str], None]
 
-# Counters of 14 travel through a process of their own, twice a second at most.
+# Counters of 14 travel through a process of their own, twice a second at most, and a reload of the
+# settings reaches the postmaster as a signal.
 _SETTLE_SECONDS = 0.6
 _SETTLE_TRIES = 4
 
@@ -64,6 +65,7 @@ class Trials:
         self._clock = clock
         self._deadline = clock.monotonic() + seconds
         self._seconds = seconds
+        self._red: dict[bytes, frozenset[str]] = {}
 
     def prove(self, results: Sequence[Result], progress: Progress) -> tuple[Result, ...]:
         """The results again, each remedy with its proof or the reason why there is none.
@@ -115,9 +117,27 @@ class Trials:
         asked = answers(sandbox, questions(picture, self._rules))
         return evaluate(picture, self._rules, asked)
 
-    def pause(self) -> None:
-        """Let the counters of an old server arrive."""
-        self._clock.sleep(_SETTLE_SECONDS)
+    def looks(self, sandbox: Sandbox, settings: Sequence[str]) -> Iterator[tuple[Result, ...]]:
+        """One look, and a few more where what was done may take a moment to show."""
+        assert sandbox.server is not None, "a clone lives on a server of ours"
+        tries = _SETTLE_TRIES if sandbox.server.major < 15 or settings else 1
+        for number in range(tries):
+            if number:
+                self._clock.sleep(_SETTLE_SECONDS)
+            yield self.look(sandbox, settings)
+
+    def red(
+        self, sandbox: Sandbox, remedy: Remedy, settings: Sequence[str], wanted: str
+    ) -> frozenset[str]:
+        """What is red before a remedy, `wanted` hopefully among it.
+
+        Clones that were given the same shape are alike, so one look serves them all.
+        """
+        key = msgspec.msgpack.encode((remedy.shape, sorted(settings)))
+        looks = self.looks(sandbox, settings)
+        while wanted not in self._red.get(key, ()) and (results := next(looks, None)):
+            self._red[key] = frozenset(finding.id for finding in ranked(results))
+        return self._red[key]
 
 
 class _Trial:
@@ -147,12 +167,10 @@ class _Trial:
 
     def _before(self) -> frozenset[str]:
         """What is red on the sandbox before the remedy; the finding must be among it."""
-        for _ in range(_SETTLE_TRIES):
-            results = self._trials.look(self._sandbox, self._settings)
-            if self._is_red(results):
-                return frozenset(finding.id for finding in ranked(results))
-            self._trials.pause()
-        raise _NotProven("the finding does not show on a sandbox of the schema")
+        red = self._trials.red(self._sandbox, self._remedy, self._settings, self._finding.id)
+        if self._finding.id not in red:
+            raise _NotProven("the finding does not show on a sandbox of the schema")
+        return red
 
     def _measured(self, statements: Sequence[str], what: str) -> Run:
         run = measure(self._sandbox, statements)
@@ -161,19 +179,17 @@ class _Trial:
         return run
 
     def _after(self, before: frozenset[str], what: str) -> None:
-        for _ in range(_SETTLE_TRIES):
-            results = self._trials.look(self._sandbox, self._settings)
+        for results in self._trials.looks(self._sandbox, self._settings):
+            red = {finding.id for finding in ranked(results)}
             mine = next(result for result in results if result.rule == self._rule.id)
-            if not self._is_red(results):
+            if self._finding.id not in red:
                 break
-            self._trials.pause()
         else:
             raise _NotProven(f"after {what} the finding is still there on the sandbox")
         if mine.kind is Kind.UNKNOWN:
             raise _NotProven(f"after {what} the rule cannot tell: {mine.reason}")
-        new = sorted(finding.id for finding in ranked(results) if finding.id not in before)
-        if new:
-            raise _NotProven(f"{what} brings up {', '.join(new)}")
+        if red - before:
+            raise _NotProven(f"{what} brings up {', '.join(sorted(red - before))}")
 
     def _back(self, before: frozenset[str]) -> None:
         if self._remedy.inverse:
@@ -182,9 +198,6 @@ class _Trial:
             self._measured(self._remedy.retry_safe, "the retry-safe form")
         if self._remedy.retry_safe:
             self._after(before, "the retry-safe form")
-
-    def _is_red(self, results: Sequence[Result]) -> bool:
-        return any(finding.id == self._finding.id for finding in ranked(results))
 
 
 def _with_findings(result: Result, proven: Mapping[str, Finding]) -> Result:
