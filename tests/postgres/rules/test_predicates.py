@@ -7,7 +7,7 @@ import pytest
 
 from howdah.check.model import Confidence, Kind, Result
 from howdah.check.rules.predicates import predicate_misses_index, shadowed_operator
-from howdah.testing import Database
+from howdah.testing import Database, wait_until
 from tests.diagnosing import examine
 from tests.making import objects
 
@@ -178,6 +178,27 @@ def test_a_partitioned_table_is_reported_once_at_its_parent(database: Database) 
         """)
         connection.execute("SELECT * FROM event WHERE upper(kind) = 'K7'").fetchall()
     assert objects(examine(database, predicate_misses_index)) == {"public.event: upper(kind) ="}
+
+
+def test_a_search_for_an_empty_document_is_found_by_the_indexs_counters(
+    database: Database,
+) -> None:
+    with database.connect() as connection:
+        fill(connection)
+        connection.execute("SET plan_cache_mode = force_generic_plan; SET enable_seqscan = off")
+        for _ in range(25):
+            connection.execute("SELECT count(*) FROM doc WHERE p @> %s", ["{}"], prepare=True)
+            connection.execute("SELECT count(*) FROM doc WHERE d @> %s", ['{"n": 7}'], prepare=True)
+    wait_until(lambda: scans(database, "doc_d") == scans(database, "doc_p") == 25)
+    assert objects(examine(database, predicate_misses_index)) == {"public.doc_p"}
+
+
+def scans(database: Database, name: str) -> int:
+    with database.connect() as connection:
+        found = connection.execute(
+            "SELECT idx_scan FROM pg_stat_user_indexes WHERE indexrelname = %s", [name]
+        ).fetchone()
+    return int(found[0]) if found else 0
 
 
 def test_without_pg_stat_statements_it_is_unknown(database: Database) -> None:

@@ -329,6 +329,14 @@ def test_without_statements_the_rule_is_unknown() -> None:
     assert verdict(predicate_misses_index, of).kind is Kind.UNKNOWN
 
 
+@pytest.mark.parametrize(("entries", "kind"), [(30 * 50_000, Kind.FINDING), (30 * 100, Kind.OK)])
+def test_an_inverted_index_that_returns_the_table_is_found(entries: int, kind: Kind) -> None:
+    gin = index("doc_d", "d", method="gin", operator_classes=("pg_catalog.jsonb_ops",))
+    counters = row(IndexStatistics, index=gin.oid, scans=30, entries_read=entries)
+    of = seen("select 1", gin, index_statistics=[counters])
+    assert verdict(predicate_misses_index, of).kind is kind
+
+
 # --- shadowed operators ---------------------------------------------------------------------------
 
 ARRAY = index("doc_tags", "tags", method="gin", operator_classes=("pg_catalog.array_ops",))

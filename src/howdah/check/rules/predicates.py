@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 
 from pglast import ast
 
-from howdah.check import harm, remedies
+from howdah.check import harm, remedies, whole_scans
 from howdah.check.cures import cures
 from howdah.check.forms import Form
 from howdah.check.model import (
@@ -68,12 +68,13 @@ def _ask(picture: Picture) -> Iterable[Question]:
     id="predicate-misses-index",
     title="Predicate that cannot use the index on its column",
     severity=Severity.WARNING,
-    objects="conditions of statements, other than a plain comparison, on an indexed column",
+    objects="conditions on indexed columns, other than plain comparisons",
     needs=("statements", "relations", "columns", "indexes"),
     what="A condition of a statement in pg_stat_statements that reads the whole table although a "
     "valid index on the same column or on an expression of it exists: a cast or a function around "
     "the column, `->` or `->>` beside an index of the document, `x = ANY (tags)`, the function "
-    "form of an operator, another collation, an operator class without the operator.",
+    "form of an operator, another collation, an operator class without the operator. Also an "
+    "inverted index whose scans return half of the table, as `d @> '{}'` makes them.",
     why="The index was built for this question and answers another. Every call reads the table "
     "in full, and every write maintains the index all the same.",
     wrong_when="pg_stat_statements blanks constants. Keys of JSON documents are taken from the "
@@ -94,11 +95,19 @@ def predicate_misses_index(picture: Picture, answers: Answers) -> Examination:
         if isinstance(scan, Scan) and reads_in_full(picture, suspect, scan):
             groups.setdefault(_object(picture, suspect), []).append((suspect, scan))
     answered = sum(scan is not None for _, scan in judged)
+    inverted = whole_scans.inverted(picture)
     return Examination(
-        examined=answered,
-        of=len(judged) + len(chosen.unparsed),
+        examined=answered + len(inverted),
+        of=len(judged) + len(chosen.unparsed) + len(inverted),
         unknown=_unknown(answers, chosen),
-        findings=tuple(_missing(picture, answers, name, seen) for name, seen in groups.items()),
+        findings=(
+            *(_missing(picture, answers, name, seen) for name, seen in groups.items()),
+            *(
+                whole_scans.finding(picture, index)
+                for index in inverted
+                if whole_scans.whole(picture, index)
+            ),
+        ),
     )
 
 
