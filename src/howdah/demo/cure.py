@@ -1,7 +1,8 @@
 """Apply what a diagnosis proved, on the demo's own server.
 
 Owns the choice of one remedy per finding and its execution. Must never apply a remedy that was not
-proven, and must never be given a database that is not the demo's own.
+proven, nor one that rewrites a table while customers wait, and must never be given a database that
+is not the demo's own.
 """
 
 from __future__ import annotations
@@ -28,10 +29,14 @@ def chosen(diagnosis: Diagnosis) -> Iterator[tuple[Finding, Remedy]]:
     """The first proven remedy of each finding; one act that cures two findings is done once."""
     done: set[tuple[str, ...]] = set()
     for finding in diagnosis.ranked:
-        remedy = next((each for each in finding.remedies if each.proven), None)
+        remedy = next((each for each in finding.remedies if _is_harmless(each)), None)
         if remedy is not None and remedy.sql not in done:
             done.add(remedy.sql)
             yield finding, remedy
+
+
+def _is_harmless(remedy: Remedy) -> bool:
+    return remedy.proof is not None and remedy.proof.proven and not remedy.proof.rewrites
 
 
 def apply(server: Server, database: str, diagnosis: Diagnosis) -> tuple[Applied, ...]:

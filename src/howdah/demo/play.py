@@ -25,7 +25,7 @@ from howdah.snapshot import collect
 from howdah.snapshot.model import Snapshot
 from howdah.snapshot.options import Options
 
-_LIVE_SECONDS = 12.0
+_LIVE_SECONDS = 20.0  # enough for ten thousand MultiXacts
 _AFTER_SECONDS = 6.0  # one round of autovacuum, which was set to five seconds
 
 
@@ -67,6 +67,7 @@ def play(console: Console, page: Path, *, clock: Clock = SYSTEM_CLOCK) -> None:
             teller.step(f"2. Customers, publishers and a forgotten report: {_LIVE_SECONDS:g} s")
             with running(server, shop.DATABASE) as traffic:
                 clock.sleep(_LIVE_SECONDS)
+                traffic.back_up()
                 teller.step("3. Diagnosis, read-only; remedies are tried on a sandbox")
                 ill, before = _diagnose(dsn, teller)
                 teller.done()

@@ -19,7 +19,7 @@ from howdah import query
 from howdah.postgres import Server
 
 _TRAFFIC = query.load("howdah.demo", "sql/traffic.sql")
-_CLIENTS = 6
+_CLIENTS = 10
 _PUBLISHERS = 2
 
 Client = psycopg.Connection[Any]
@@ -48,6 +48,11 @@ class Traffic:
             self._spawn(self._customer, number)
         for number in range(_PUBLISHERS):
             self._spawn(self._publisher, number)
+
+    def back_up(self) -> None:
+        """Begin the nightly backup, as far as the others notice it."""
+        with self._server.connect(self._database) as connection:
+            connection.execute(_TRAFFIC.text("back_up"))
 
     def end_report(self) -> None:
         """Close the forgotten report: the act that only a person may decide."""

@@ -58,3 +58,7 @@ INSERT INTO shop.shipments (order_id, weight_grams) VALUES (%(order)s, 500)
 -- name: hold
 -- purpose: the report that somebody left open: one snapshot, then silence
 SELECT count(*) FROM shop.orders
+
+-- name: back_up
+-- purpose: what the nightly backup begins with; it makes the server's control file current
+CHECKPOINT
