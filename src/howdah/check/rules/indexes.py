@@ -140,4 +140,5 @@ def _remedies(index: Index, *, is_copy: bool) -> tuple[Remedy, ...]:
     )
     if index.constraint is not None or index.parent is not None:
         return (rebuild,)
-    return (rebuild, drop)
+    # a unique build that failed met duplicates, as a rule, and would meet them again
+    return (drop, rebuild) if index.is_unique else (rebuild, drop)
