@@ -32,6 +32,7 @@ from howdah.check.parsing import (
     unified,
     walk,
 )
+from howdah.check.readable import is_cut, is_hidden
 from howdah.snapshot.facts.catalog import Index
 from howdah.snapshot.facts.counters import Statement
 from howdah.snapshot.picture import Picture
@@ -42,7 +43,6 @@ TOP_STATEMENTS = 200
 MIN_PAGES = 64
 # A call that touches less of the table than this share of its pages does not read it in full.
 MIN_READ_SHARE = 0.1
-_CONDITIONAL = frozenset({"SELECT", "WITH", "INSERT", "UPDATE", "DELETE", "MERGE"})
 # Access methods that can use any of their key columns alone; the others need the leading one.
 _ANY_KEY = frozenset({"gin", "brin", "bloom"})
 
@@ -64,7 +64,7 @@ class Selection:
     """What was looked at."""
 
     suspects: tuple[Suspect, ...]
-    unparsed: tuple[Statement, ...]
+    unread: tuple[Statement, ...]
 
 
 @lru_cache(maxsize=1)
@@ -77,15 +77,8 @@ def selection(picture: Picture) -> Selection:
     suspects = [
         suspect for statement in statements for suspect in _suspects(picture, names, statement)
     ]
-    unparsed = tuple(
-        row for row in statements if _has_conditions(row.text) and parsed(row.text).reason
-    )
-    return Selection(suspects=tuple(suspects), unparsed=unparsed)
-
-
-def _has_conditions(text: str) -> bool:
-    """Whether it is a kind of statement that may have conditions; `SAVEPOINT $1` is none."""
-    return text.lstrip("( \n\t").partition(" ")[0].upper() in _CONDITIONAL
+    unread = tuple(row for row in statements if is_hidden(row) or is_cut(row))
+    return Selection(suspects=tuple(suspects), unread=unread)
 
 
 def questions(suspect: Suspect) -> tuple[PlanQuestion, ...]:

@@ -48,6 +48,17 @@ def test_ordinary_tables_are_not_applicable(database: Database) -> None:
         assert examine(database, rule).kind is Kind.NOT_APPLICABLE
 
 
+def test_a_role_that_may_not_read_the_statements_is_told_so(database: Database) -> None:
+    with database.connect() as connection:
+        make(connection)
+        work(connection)
+    role = database.create_role()
+    for rule in RULES:
+        result = examine(database, rule, user=role)
+        assert result.kind is Kind.UNKNOWN, rule.id
+        assert "hidden" in result.reason
+
+
 def test_a_reader_by_time_skips_a_late_commit_and_is_found(database: Database) -> None:
     follow = "SELECT id, made_at FROM beta WHERE made_at > %s ORDER BY made_at LIMIT 1000"
     with database.connect() as connection, database.connect(autocommit=False) as late:

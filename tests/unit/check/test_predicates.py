@@ -329,6 +329,12 @@ def test_without_statements_the_rule_is_unknown() -> None:
     assert verdict(predicate_misses_index, of).kind is Kind.UNKNOWN
 
 
+def test_hidden_statements_are_not_examined() -> None:
+    hidden = verdict(predicate_misses_index, seen("<insufficient privilege>"))
+    assert hidden.kind is Kind.UNKNOWN
+    assert "hidden" in hidden.reason
+
+
 @pytest.mark.parametrize(("entries", "kind"), [(30 * 50_000, Kind.FINDING), (30 * 100, Kind.OK)])
 def test_an_inverted_index_that_returns_the_table_is_found(entries: int, kind: Kind) -> None:
     gin = index("doc_d", "d", method="gin", operator_classes=("pg_catalog.jsonb_ops",))

@@ -148,5 +148,9 @@ def test_times_without_a_zone_that_no_claim_uses_are_ok() -> None:
 )
 def test_without_queues_or_statements(rule: Any) -> None:
     assert verdict(rule, used("select * from list where id = $1")).kind is Kind.NOT_APPLICABLE
+    hidden = used("<insufficient privilege>")
+    assert verdict(rule, hidden).kind is Kind.UNKNOWN
+    partly = verdict(rule, used(TAKE, DONE, "<insufficient privilege>"))
+    assert "1 statements are hidden" in partly.reason
     denied = fact(status=Status.UNSUPPORTED, reason="pg_stat_statements is not installed")
     assert verdict(rule, used(statements=denied)).kind is Kind.UNKNOWN

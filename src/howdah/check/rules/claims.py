@@ -19,6 +19,7 @@ from howdah.check.queueing import (
     queueings,
     recognised,
 )
+from howdah.check.readable import as_far_as_read
 from howdah.snapshot.facts.activity import Session
 from howdah.snapshot.facts.catalog import Index
 from howdah.snapshot.picture import PAGE_BYTES, Picture
@@ -68,12 +69,13 @@ def queue_index_storm(picture: Picture, _: Answers) -> Examination:
         stormy = [index for index in _indexes(picture, queue) if _wasted(picture, index)]
         if costly and stormy:
             findings.append(_storm(picture, queue, costly, stormy))
-    return Examination(
+    seen = Examination(
         examined=len(queues),
         of=len(queueings(picture)),
         unknown=f"their claims were called fewer than {_MIN_CALLS} times",
         findings=tuple(findings),
     )
+    return as_far_as_read(picture, seen)
 
 
 def _has_run(queue: Queueing) -> bool:
@@ -205,22 +207,23 @@ def queue_skip_locked_crowd(picture: Picture, _: Answers) -> Examination:
         if claim.skips_locked
     ]
     visible = all(row.is_visible for row in picture.snapshot.sessions.rows)
-    seen = [
+    judged = [
         (queue, claim)
         for queue, claim in pairs
         if claim.statement.calls >= _MIN_CALLS and (visible or _average(picture, claim) is not None)
     ]
-    return Examination(
-        examined=len(seen),
+    seen = Examination(
+        examined=len(judged),
         of=len(pairs),
         unknown="other sessions are not visible to the role, or the claim was called fewer than "
         f"{_MIN_CALLS} times",
         findings=tuple(
             _crowd(picture, queue, claim)
-            for queue, claim in seen
+            for queue, claim in judged
             if claim.rows_per_call < _CROWD_ROWS and _is_crowded(picture, claim)
         ),
     )
+    return as_far_as_read(picture, seen)
 
 
 def _in_claim(picture: Picture, claim: Claim) -> list[Session]:
@@ -314,11 +317,12 @@ def queue_batch_too_large(picture: Picture, _: Answers) -> Examination:
         for claim in queue.claims
         if claim.locks or claim.deletes
     ]
-    return Examination(
+    seen = Examination(
         examined=len(pairs),
         of=len(pairs),
         findings=tuple(_large(picture, queue, claim) for queue, claim in pairs if _is_large(claim)),
     )
+    return as_far_as_read(picture, seen)
 
 
 def _is_large(claim: Claim) -> bool:

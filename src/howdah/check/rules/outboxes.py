@@ -8,6 +8,7 @@ from __future__ import annotations
 from howdah.check import harm, remedies
 from howdah.check.model import Answers, Confidence, Examination, Finding, Severity, rule
 from howdah.check.queueing import NEEDS, Queueing, Role, horizon, queueings, recognised
+from howdah.check.readable import as_far_as_read
 from howdah.snapshot.picture import Picture
 
 # Rows marked or deleted in the window: below, whatever the design, nobody notices.
@@ -37,7 +38,7 @@ _DEAD_PER_LIVE = 0.5
 def outbox_traditional(picture: Picture, _: Answers) -> Examination:
     """Outboxes by their churn and their dead rows."""
     boxes = [each for each in queueings(picture) if each.role is Role.OUTBOX]
-    return Examination(
+    seen = Examination(
         examined=len(boxes),
         of=len(boxes),
         findings=tuple(
@@ -46,6 +47,7 @@ def outbox_traditional(picture: Picture, _: Answers) -> Examination:
             if box.acknowledging and (_churn(picture, box) >= _MIN_CHURN or _is_heavy(picture, box))
         ),
     )
+    return as_far_as_read(picture, seen)
 
 
 def _tables(picture: Picture, box: Queueing) -> tuple[int, ...]:

@@ -21,6 +21,7 @@ from howdah.check.model import (
     rule,
 )
 from howdah.check.queueing import NEEDS, queueings, recognised
+from howdah.check.readable import as_far_as_read
 from howdah.snapshot.picture import Picture
 
 # A generic plan replaces custom ones after five executions in a session, so a few scans remain.
@@ -63,13 +64,14 @@ def queue_partial_index_not_implied(picture: Picture, answers: Answers) -> Exami
         lost = verdict is Implication.CONSTANTS_ONLY and _is_unscanned(picture, pair, every)
         if lost or verdict is Implication.NOT_IMPLIED:
             groups.setdefault(f"{pair.index.schema}.{pair.index.name}", []).append((pair, verdict))
-    return Examination(
+    seen = Examination(
         examined=len(known),
         of=len(every),
         unknown="no planner was asked, or it prefers another index in every variant",
         not_applicable="" if every else _nothing(picture),
         findings=tuple(_lost(picture, name, seen) for name, seen in groups.items()),
     )
+    return as_far_as_read(picture, seen)
 
 
 def _nothing(picture: Picture) -> str:

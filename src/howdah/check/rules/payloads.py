@@ -13,6 +13,7 @@ from howdah.check import harm, remedies
 from howdah.check.model import Answers, Confidence, Examination, Finding, Severity, rule
 from howdah.check.parsing import Level, operator, resolver, type_name, walk
 from howdah.check.queueing import NEEDS, OBJECTS, Queueing, column_of, queueings, recognised
+from howdah.check.readable import as_far_as_read
 from howdah.snapshot.facts.catalog import Column
 from howdah.snapshot.picture import Picture
 
@@ -41,7 +42,8 @@ def queue_jsonb_nul(picture: Picture, _: Answers) -> Examination:
         for queue in queues
         if (casts := [*_read_casts(picture, queue), *_write_casts(picture, queue)])
     ]
-    return Examination(examined=len(queues), of=len(queues), findings=tuple(findings))
+    seen = Examination(examined=len(queues), of=len(queues), findings=tuple(findings))
+    return as_far_as_read(picture, seen)
 
 
 def _read_casts(picture: Picture, queue: Queueing) -> Iterator[tuple[str, str]]:

@@ -28,6 +28,7 @@ from howdah.check.model import (
 )
 from howdah.check.parsing import operator as operator_name
 from howdah.check.parsing import resolver, walk
+from howdah.check.readable import unread
 from howdah.check.suspects import (
     Selection,
     Suspect,
@@ -98,8 +99,8 @@ def predicate_misses_index(picture: Picture, answers: Answers) -> Examination:
     inverted = whole_scans.inverted(picture)
     return Examination(
         examined=answered + len(inverted),
-        of=len(judged) + len(chosen.unparsed) + len(inverted),
-        unknown=_unknown(answers, chosen),
+        of=len(judged) + len(chosen.unread) + len(inverted),
+        unknown=_unknown(picture, answers, chosen),
         findings=(
             *(_missing(picture, answers, name, seen) for name, seen in groups.items()),
             *(
@@ -129,7 +130,7 @@ def _object(picture: Picture, suspect: Suspect) -> str:
     return f"{table}: {suspect.predicate.label}"
 
 
-def _unknown(answers: Answers, chosen: Selection) -> str:
+def _unknown(picture: Picture, answers: Answers, chosen: Selection) -> str:
     reasons = [
         answer.reason
         for suspect in chosen.suspects
@@ -138,9 +139,7 @@ def _unknown(answers: Answers, chosen: Selection) -> str:
     ]
     if reasons:
         return f"the planner could not be asked: {reasons[0]}"
-    if chosen.unparsed:
-        return f"{len(chosen.unparsed)} normalised texts do not parse"
-    return "no planner was asked"
+    return unread(picture) if chosen.unread else "no planner was asked"
 
 
 def _missing(

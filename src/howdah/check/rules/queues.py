@@ -30,6 +30,7 @@ from howdah.check.queueing import (
     queueings,
     recognised,
 )
+from howdah.check.readable import as_far_as_read
 from howdah.snapshot.facts.catalog import Column
 from howdah.snapshot.facts.catalog import Sequence as SequenceRow
 from howdah.snapshot.picture import Picture
@@ -76,7 +77,8 @@ def queue_order_by_timestamp(picture: Picture, _: Answers) -> Examination:
         kept = [(claim, problem) for claim, problem in bad if problem]
         if kept:
             found.append(_timed(picture, queue, kept))
-    return Examination(examined=len(queues), of=len(queues), findings=tuple(found))
+    seen = Examination(examined=len(queues), of=len(queues), findings=tuple(found))
+    return as_far_as_read(picture, seen)
 
 
 def _is_time(picture: Picture, queue: Queueing, name: str) -> bool:
@@ -171,7 +173,8 @@ def queue_int4_id(picture: Picture, _: Answers) -> Examination:
             hours = _hours_left(picture, queue, column)
             if hours is None or hours < _YEARS_ENOUGH * _HOURS_A_YEAR:
                 findings.append(_narrow(picture, queue, column, hours))
-    return Examination(examined=len(queues), of=len(queues), findings=tuple(findings))
+    seen = Examination(examined=len(queues), of=len(queues), findings=tuple(findings))
+    return as_far_as_read(picture, seen)
 
 
 def _generated_key(picture: Picture, queue: Queueing) -> Column | None:
@@ -304,7 +307,8 @@ def queue_timestamp_without_zone(picture: Picture, _: Answers) -> Examination:
         for queue in queues
         if (names := tuple(_zoneless_columns(picture, queue)))
     ]
-    return Examination(examined=len(queues), of=len(queues), findings=tuple(findings))
+    seen = Examination(examined=len(queues), of=len(queues), findings=tuple(findings))
+    return as_far_as_read(picture, seen)
 
 
 def _zoneless_columns(picture: Picture, queue: Queueing) -> Iterator[str]:
