@@ -24,7 +24,7 @@ def test_a_unique_build_that_failed_is_found_and_its_remedies_run(database: Data
         (finding,) = examine(database, invalid_index).findings
         assert finding.object == "public.t_a"
         connection.execute("DELETE FROM t")
-        rebuild, drop = finding.remedies
+        drop, rebuild = finding.remedies
         for statement in (*rebuild.sql, *rebuild.retry_safe):
             connection.execute(statement)
         assert examine(database, invalid_index).kind is Kind.OK
