@@ -6,7 +6,7 @@ Owns the rule on outboxes that mark or delete each row.
 from __future__ import annotations
 
 from howdah.check import harm, remedies
-from howdah.check.model import Answers, Confidence, Examination, Finding, Severity, rule
+from howdah.check.model import Answers, Confidence, Examination, Finding, Remedy, Severity, rule
 from howdah.check.queueing import NEEDS, Queueing, Role, horizon, queueings, recognised
 from howdah.check.readable import as_far_as_read
 from howdah.snapshot.picture import Picture
@@ -98,21 +98,25 @@ def _traditional(picture: Picture, box: Queueing) -> Finding:
         cost_if_wrong="a migration to another design that gains little",
         harm=harm.waste(dead / max(1, dead + live) * pages / 10, picture.per_hour(reads))
         + harm.held(pages),
-        remedies=(
-            remedies.manual(
-                "partition-outbox",
-                {"table": box.table},
-                (),
-                "partition by time or by a round number and drop or truncate what is published, "
-                "instead of marking rows",
-            ),
-            remedies.manual(
-                "ring-outbox",
-                {"table": box.table},
-                (),
-                "write to a ring of tables and keep the reader's position in an append-only "
-                "ledger: nothing is updated and nothing dies",
-            ),
-        ),
+        remedies=_without_dead_rows(box),
         window=picture.window,
     )
+
+
+def _without_dead_rows(box: Queueing) -> tuple[Remedy, ...]:
+    """Designs in which publishing leaves nothing dead; a migration, and so a person's decision."""
+    partitions = remedies.manual(
+        "partition-outbox",
+        {"table": box.table},
+        (),
+        "partition by time or by a round number and drop or truncate what is published, instead "
+        "of marking rows",
+    )
+    ring = remedies.manual(
+        "ring-outbox",
+        {"table": box.table},
+        (),
+        "write to a ring of tables and keep the reader's position in an append-only ledger: "
+        "nothing is updated and nothing dies",
+    )
+    return (partitions, ring)
