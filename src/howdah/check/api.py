@@ -107,10 +107,18 @@ def diagnose(
 def _grants(snapshot: Snapshot, rules: Sequence[Rule]) -> dict[str, str]:
     """By rule, the step of `howdah doctor` that opens the facts which it could not see."""
     missing = missing_facts(snapshot)
+    hidden = {fact: step for fact, step in missing.items() if _is_hidden(snapshot, fact)}
     steps = {
-        rule.id: sorted({missing[fact] for fact in rule.needs if fact in missing}) for rule in rules
+        rule.id: sorted({hidden[fact] for fact in rule.needs if fact in hidden}) for rule in rules
     }
     return {rule: ", ".join(names) for rule, names in steps.items() if names}
+
+
+def _is_hidden(snapshot: Snapshot, name: str) -> bool:
+    """Whether a fact lacks what a rule needs; the settings for superusers only are paths."""
+    fact = snapshot.fact(name)
+    partly = fact.left_out > 0 or (bool(fact.reason) and name != "settings")
+    return not fact.known or partly
 
 
 def silence(

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
+from howdah.check.absence import nothing_described, nothing_recorded
 from howdah.check.model import Answers, Examination, Finding, Kind, Question, Result, Rule, Severity
 from howdah.snapshot.picture import Picture
 
@@ -19,7 +20,7 @@ def questions(picture: Picture, rules: Iterable[Rule]) -> tuple[Question, ...]:
     """Every planner question of the rules whose facts are known, each once."""
     asked: dict[Question, None] = {}
     for each in rules:
-        if not _missing(picture, each):
+        if _missing(picture, each) is None:
             asked.update(dict.fromkeys(each.ask(picture)))
     return tuple(asked)
 
@@ -34,21 +35,24 @@ def ranked(results: Iterable[Result]) -> tuple[Finding, ...]:
     return _sorted(finding for result in results for finding in result.findings)
 
 
-def _missing(picture: Picture, each: Rule) -> str:
-    """Why the rule can say nothing: the first needed fact that is not known, in words."""
+def _missing(picture: Picture, each: Rule) -> tuple[Kind, str] | None:
+    """The verdict that the first needed fact which is not known imposes; None where all are."""
     for name in each.needs:
         fact = picture.snapshot.fact(name)
-        if not fact.known:
-            return f"{name.replace('_', ' ')}: {fact.status}" + (
-                f" ({fact.reason})" if fact.reason else ""
-            )
-    return ""
+        silent = nothing_recorded(picture, name)
+        if fact.known and not silent:
+            continue
+        if nothing := nothing_described(picture, each, name):
+            return Kind.NOT_APPLICABLE, nothing
+        why = f" ({fact.reason})" if fact.reason else ""
+        return Kind.UNKNOWN, silent or f"{name.replace('_', ' ')}: {fact.status}{why}"
+    return None
 
 
 def _result(picture: Picture, each: Rule, answers: Answers) -> Result:
     missing = _missing(picture, each)
-    if missing:
-        return _verdict(each, Kind.UNKNOWN, missing, Examination())
+    if missing is not None:
+        return _verdict(each, *missing, Examination())
     try:
         seen = each.examine(picture, answers)
     except Exception as error:  # noqa: BLE001 # one rule's bug must not cost the others' verdicts

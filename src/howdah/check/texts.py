@@ -82,8 +82,3 @@ def statement_name(text: str) -> str:
     flat = " ".join(text.split())
     digest = hashlib.sha256(flat.encode()).hexdigest()[:8]
     return f"{flat[:_NAME_LENGTH]} [{digest}]"
-
-
-def counted(count: int, noun: str) -> str:
-    """A number with its noun: '1 session', '2 sessions'."""
-    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"

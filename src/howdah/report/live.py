@@ -17,6 +17,7 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
+from howdah.check.amounts import duration, number
 from howdah.report import wording
 
 T = TypeVar("T")
@@ -130,7 +131,7 @@ def _head(view: WatchView) -> RenderableType:
     first = Text(wording.clean(f"{view.database} on {view.server}"), style="bold")
     first.append(f"  {wording.moment(view.at)}", style="dim")
     second = f"{view.active:.1f} active sessions on average; {view.samples:,} samples in "
-    return Group(first, Text(second + wording.duration(view.seconds)))
+    return Group(first, Text(second + duration(view.seconds)))
 
 
 def _foot(view: WatchView) -> RenderableType:
@@ -184,7 +185,7 @@ def _blockers(view: WatchView, width: int, height: int) -> Panel:
     table = _grid("left", "right", "left")
     shown, rest = _split(view.blockers, height - 2)
     for each in shown:
-        since = wording.duration(each.seconds) if each.seconds is not None else ""
+        since = duration(each.seconds) if each.seconds is not None else ""
         who = f"{each.pid} {each.who} ({each.state})"
         text = f"{since}  {each.statement}"
         waiters = wording.plural(each.waiters, "waiter")
@@ -198,10 +199,10 @@ def _horizon(view: WatchView) -> Panel:
     holder = view.holder
     if holder is None:
         return _panel("Horizon", Text("nothing holds it"))
-    since = f", {wording.duration(holder.seconds)}" if holder.seconds is not None else ""
+    since = f", {duration(holder.seconds)}" if holder.seconds is not None else ""
     lines = Group(
         _cut(f"{holder.kind} {holder.name}"),
-        _cut(f"{wording.number(holder.age)} transactions old{since}", "bold"),
+        _cut(f"{number(holder.age)} transactions old{since}", "bold"),
     )
     return _panel("Horizon held by", lines)
 

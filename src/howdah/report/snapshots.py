@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from howdah.report import wording
+from howdah.check.amounts import duration
 from howdah.snapshot.diff import Difference
 from howdah.snapshot.facts import Status
 from howdah.snapshot.model import Snapshot, fact_types
@@ -48,7 +48,7 @@ def describe(snapshot: Snapshot, console: Console) -> None:
 
 def changes(found: Difference, console: Console, *, most: int = 20) -> None:
     """What changed between two snapshots: objects, then growth and rates, the largest first."""
-    console.print(f"{wording.duration(found.seconds)} apart")
+    console.print(f"{duration(found.seconds)} apart")
     _objects(found, console)
     if found.growth:
         _numbers(

@@ -1,8 +1,8 @@
-"""How numbers, times and names are worded: the same in the terminal and on the page.
+"""How values and names are worded: the same in the terminal and on the page.
 
-Owns the text of single values. Units come from the names of evidence (`size_bytes`, `size_pages`,
-`age_seconds`, `dead_fraction`). Everything that came from a database may hold control characters;
-`clean` makes them visible.
+Owns the text of single values; amounts are `howdah.check.amounts`'. Units come from the names of
+evidence (`size_bytes`, `size_pages`, `age_seconds`, `dead_fraction`). Everything that came from a
+database may hold control characters; `clean` makes them visible.
 """
 
 from __future__ import annotations
@@ -12,11 +12,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
+from howdah.check.amounts import duration, number, percent, size
 from howdah.report.contract import Contract, ProofPart, RemedyPart, Summary, WindowPart
+from howdah.snapshot.picture import PAGE_BYTES
 
-PAGE_BYTES = 8192
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]")
-_BYTE_UNITS = ("B", "kB", "MB", "GB", "TB", "PB")
 
 
 def clean(text: str) -> str:
@@ -26,63 +26,6 @@ def clean(text: str) -> str:
     'a\\\\x1b[31mb'
     """
     return _CONTROL.sub(lambda found: found.group().encode("unicode_escape").decode(), text)
-
-
-def size(count: float) -> str:
-    """Bytes as a reader says them, in steps of 1024.
-
-    >>> size(1_288_490_189)
-    '1.2 GB'
-    """
-    amount, left = float(count), list(_BYTE_UNITS)
-    while abs(amount) >= 1023.5 and len(left) > 1:
-        amount /= 1024
-        del left[0]
-    return f"{amount:.0f} {left[0]}" if abs(amount) >= 100 else f"{amount:.3g} {left[0]}"
-
-
-def duration(seconds: float) -> str:
-    """Seconds in the two largest units that matter.
-
-    >>> duration(11_520)
-    '3 h 12 min'
-    """
-    if seconds < 0:
-        return f"-{duration(-seconds)}"
-    if seconds < 1:
-        return f"{seconds * 1000:.3g} ms"
-    if seconds < 60:
-        return f"{seconds:.3g} s"
-    whole = round(seconds)
-    for unit, step, small, sub in (
-        ("d", 86400, "h", 3600),
-        ("h", 3600, "min", 60),
-        ("min", 60, "s", 1),
-    ):
-        if whole >= step:
-            rest = whole % step // sub
-            return f"{whole // step:,} {unit}" + (f" {rest} {small}" if rest else "")
-    return f"{whole} s"
-
-
-def number(value: float) -> str:
-    """A count with separators; a fraction with four figures that mean something.
-
-    >>> number(2083059138), number(0.123456)
-    ('2,083,059,138', '0.1235')
-    """
-    if isinstance(value, int) or float(value).is_integer():
-        return f"{int(value):,}"
-    return f"{value:,.1f}" if abs(value) >= 1000 else f"{value:.4g}"
-
-
-def percent(fraction: float) -> str:
-    """A fraction as a percentage.
-
-    >>> percent(0.973)
-    '97.3%'
-    """
-    return f"{fraction * 100:.3g}%"
 
 
 def value(name: str, given: Any) -> str:

@@ -10,10 +10,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from howdah.check import harm, remedies
+from howdah.check.amounts import counted
 from howdah.check.composing import composed, raw
 from howdah.check.lock_modes import Edge, beneath, edges, roots, strength
 from howdah.check.model import Answers, Confidence, Examination, Finding, Remedy, Severity, rule
-from howdah.check.texts import counted
 from howdah.snapshot.facts.activity import Session
 from howdah.snapshot.picture import Picture
 

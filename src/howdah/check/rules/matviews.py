@@ -8,11 +8,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from howdah.check import harm, remedies
+from howdah.check.amounts import counted
 from howdah.check.composing import composed
 from howdah.check.identity import is_full_unique
 from howdah.check.model import Answers, Confidence, Examination, Finding, Remedy, Severity, rule
 from howdah.check.parsing import Resolver
-from howdah.check.texts import counted, refresh
+from howdah.check.texts import refresh
 from howdah.snapshot.facts.catalog import Relation
 from howdah.snapshot.facts.counters import Statement
 from howdah.snapshot.picture import Picture

@@ -7,6 +7,7 @@ visible by SQL: it counts only where the user told it.
 from __future__ import annotations
 
 from howdah.check import harm, remedies
+from howdah.check.amounts import counted
 from howdah.check.composing import composed
 from howdah.check.model import (
     Answers,
@@ -16,7 +17,7 @@ from howdah.check.model import (
     Severity,
     rule,
 )
-from howdah.check.texts import counted, statement_name
+from howdah.check.texts import statement_name
 from howdah.check.wait_causes import active_sessions
 from howdah.snapshot.facts.catalog import Database
 from howdah.snapshot.facts.counters import Statement

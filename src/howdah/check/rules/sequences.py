@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from howdah.check import harm, remedies
+from howdah.check.amounts import counted
 from howdah.check.composing import composed, raw
 from howdah.check.identity import inserted, is_full_unique
 from howdah.check.model import (
@@ -20,7 +21,6 @@ from howdah.check.model import (
     Shape,
     rule,
 )
-from howdah.check.texts import counted
 from howdah.snapshot.facts.catalog import Column, Relation, Sequence
 from howdah.snapshot.picture import Picture
 

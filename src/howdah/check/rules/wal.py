@@ -9,9 +9,9 @@ import re
 from datetime import datetime
 
 from howdah.check import harm, remedies
+from howdah.check.amounts import counted
 from howdah.check.composing import composed, literal
 from howdah.check.model import Answers, Confidence, Examination, Finding, Severity, rule
-from howdah.check.texts import counted
 from howdah.snapshot.facts.counters import Archiver, Checkpoints
 from howdah.snapshot.picture import Picture
 

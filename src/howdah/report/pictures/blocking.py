@@ -10,6 +10,7 @@ from collections import defaultdict
 
 import msgspec
 
+from howdah.check.amounts import duration
 from howdah.report.pictures.drawing import (
     BOLD,
     SMALL,
@@ -21,7 +22,7 @@ from howdah.report.pictures.drawing import (
     line,
     missing,
 )
-from howdah.report.wording import duration, plural
+from howdah.report.wording import plural
 from howdah.snapshot.facts.activity import Lock, Session
 from howdah.snapshot.model import Snapshot
 

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 
 import msgspec
 
+from howdah.check.amounts import duration, number
 from howdah.report.pictures.drawing import (
     SMALL,
     Drawing,
@@ -20,7 +21,7 @@ from howdah.report.pictures.drawing import (
     legend,
     missing,
 )
-from howdah.report.wording import duration, number, plural
+from howdah.report.wording import plural
 from howdah.snapshot.model import Snapshot
 
 _HOLDERS = 10

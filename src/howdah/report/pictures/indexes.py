@@ -10,6 +10,7 @@ from math import ceil, floor, log10
 
 import msgspec
 
+from howdah.check.amounts import duration, size
 from howdah.report.pictures.drawing import (
     SMALL,
     Drawing,
@@ -21,7 +22,7 @@ from howdah.report.pictures.drawing import (
     line,
     missing,
 )
-from howdah.report.wording import duration, plural, size
+from howdah.report.wording import plural
 from howdah.snapshot.model import Snapshot
 from howdah.snapshot.picture import PAGE_BYTES, SYSTEM_SCHEMAS, Picture
 

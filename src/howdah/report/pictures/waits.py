@@ -9,6 +9,7 @@ from collections import defaultdict
 
 import msgspec
 
+from howdah.check.amounts import duration, percent
 from howdah.report.pictures.drawing import (
     Drawing,
     area,
@@ -19,7 +20,6 @@ from howdah.report.pictures.drawing import (
     missing,
     steps,
 )
-from howdah.report.wording import duration, percent
 from howdah.snapshot.facts.activity import WaitSample
 from howdah.snapshot.model import Snapshot
 

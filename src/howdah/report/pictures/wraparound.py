@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import msgspec
 
+from howdah.check.amounts import number, percent
 from howdah.report.pictures.drawing import (
     SMALL,
     Drawing,
@@ -21,7 +22,6 @@ from howdah.report.pictures.drawing import (
     line,
     missing,
 )
-from howdah.report.wording import number, percent
 from howdah.snapshot.model import Snapshot
 from howdah.snapshot.picture import Picture
 
