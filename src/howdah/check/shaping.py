@@ -35,18 +35,30 @@ def give(sandbox: Sandbox, shape: Shape, picture: Picture) -> int:
     set_settings(sandbox, shape.settings)
     for definition in shape.invalid_indexes:
         _break(sandbox, definition)
+    tables = {table: names.get(table, table) for table in {*shape.rows, *shape.dead}}
     wanted = {
-        names.get(table, table): fill.Shape(
-            rows=shape.rows.get(table, 0), dead=shape.dead.get(table, 0)
-        )
-        for table in {*shape.rows, *shape.dead}
+        quoted_name: fill.Shape(rows=shape.rows.get(table, 0), dead=shape.dead.get(table, 0))
+        for table, quoted_name in tables.items()
     }
     filled = fill.fill(sandbox, wanted) if wanted else {}
     for name, value in shape.sequences.items():
         fill.set_sequence(sandbox, names.get(name, name), value)
+    if shape.vacuumed:
+        _vacuum(sandbox, wanted)
     if shape.analyzed and wanted:
         fill.analyze(sandbox, wanted)
+    later = {names.get(t, t): fill.Shape(rows=rows) for t, rows in shape.later_rows.items()}
+    if later:
+        fill.fill(sandbox, later)
     return sum(each.rows for each in filled.values())
+
+
+def _vacuum(sandbox: Sandbox, tables: Iterable[str]) -> None:
+    with closing(sandbox.connect()) as connection:
+        require_sandbox(connection)
+        text = sql.SQL(_QUERIES.text("vacuum"))
+        for table in tables:
+            connection.execute(text.format(table=sql.SQL(table)))
 
 
 def set_settings(sandbox: Sandbox, settings: Mapping[str, str]) -> None:

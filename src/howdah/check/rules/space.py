@@ -20,6 +20,7 @@ from howdah.check.model import (
     Finding,
     Remedy,
     Severity,
+    Shape,
     rule,
 )
 from howdah.snapshot.facts.catalog import Index, Relation
@@ -32,6 +33,7 @@ INDEX_WASTE_SHARE = 0.40  # of a B-tree beyond its fillfactor; random keys settl
 INDEX_WASTE_PAGES = 1024  # 8 MB
 LARGE_WASTE_PAGES = 131_072  # 1 GB: from here it is more than a notice
 EMPTY_SHARE = 0.30  # of a B-tree's pages
+SHAPE_DEAD_ROWS = 60_000  # leave some hundred empty pages of the narrowest key
 EMPTY_PAGES = 64  # 512 kB: a queue's index is read so often that little is enough
 BTREE_FILLFACTOR = 90  # the server's default
 NOT_MEASURED = "not measured: over the I/O budget"
@@ -296,8 +298,14 @@ def _empty(picture: Picture, row: IndexSpace) -> Finding:
         refuted_by="pgstatindex of the index with few empty_pages and deleted_pages",
         cost_if_wrong="the index is written once for nothing",
         harm=harm.held(pages),
-        remedies=(remedies.reindex(index.schema, index.name), *often),
+        remedies=(remedies.reindex(index.schema, index.name, shape=_emptied(picture, row)), *often),
     )
+
+
+def _emptied(picture: Picture, row: IndexSpace) -> Shape:
+    """A table whose rows all came and went, as a queue's do."""
+    table = picture.relation_name(picture.indexes[row.index].relation)
+    return Shape(dead={table: SHAPE_DEAD_ROWS}, vacuumed=True)
 
 
 def _vacuum_often(picture: Picture, row: Relation) -> tuple[Remedy, ...]:

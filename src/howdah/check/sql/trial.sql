@@ -14,3 +14,7 @@ SELECT pg_catalog.pg_reload_conf()
 -- purpose: leave an index as a build that failed would leave it
 UPDATE pg_catalog.pg_index SET indisvalid = false
 WHERE indexrelid = %(index)s::pg_catalog.regclass
+
+-- name: vacuum
+-- purpose: take the dead rows of a table away and leave their room
+VACUUM {table}
