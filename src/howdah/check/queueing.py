@@ -241,7 +241,10 @@ def _described(
 
 def _why(use: _Use, claims: tuple[Claim, ...], markers: tuple[Marker, ...]) -> Iterator[str]:
     for each in claims:
-        yield f"claim: {each.statement.text}"
+        how = "with SKIP LOCKED" if each.skips_locked else "under a lock" if each.locks else ""
+        order = f"in order of {', '.join(each.order_by)}" if each.order_by else "in any order"
+        calls = each.statement.calls
+        yield f"taken {' '.join(filter(None, [how, order]))} by a statement called {calls} times"
     for marker in markers:
         yield f"marker set by an UPDATE: {marker.condition}"
     if use.deletes:

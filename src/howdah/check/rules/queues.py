@@ -223,7 +223,7 @@ def _narrow(picture: Picture, queue: Queueing, column: Column, hours: float | No
         rule="queue-int4-id",
         object=queue.table,
         severity=Severity.WARNING if soon else Severity.NOTICE,
-        claim=f"{queue.table} draws its key {column.name} from a {column.type}{when}.",
+        claim=f"{queue.table} draws its key {column.name} of type {column.type}{when}.",
         evidence=(
             {
                 "column": column.name,
