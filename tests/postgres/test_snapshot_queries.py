@@ -34,7 +34,9 @@ PARAMETERS: dict[str, Any] = {
     "names": ["a"],
     "queues": [],
     "name": "plpgsql",
-    "local": True,
+    "low": 0,
+    "high": 2**32 - 1,
+    "shares": [0.5],
 }
 PYTHON: dict[str, type] = {
     "int2": int,

@@ -6,12 +6,16 @@ import time
 
 import pytest
 
-from howdah.clock import FakeClock
+from howdah.clock import SYSTEM_CLOCK, FakeClock
 from howdah.errors import BadInput, Unreachable
 from howdah.snapshot.collect import take
 from howdah.snapshot.facts import Status
+from howdah.snapshot.gather import _ask, _fact, _server, _sliced
 from howdah.snapshot.model import Snapshot, fact_types
 from howdah.snapshot.options import Options
+from howdah.snapshot.plan import PARTS
+from howdah.snapshot.questions import Questions
+from howdah.snapshot.session import Session
 from howdah.testing import Database, wait_until
 from howdah.testing.fixtures import OwnServer
 
@@ -260,3 +264,22 @@ def test_wrong_dsn_and_unreachable_host(database: Database) -> None:
         take(database.server.dsn("nowhere"), BARE)
     with pytest.raises(Unreachable):
         take("host=/nonexistent dbname=x", BARE)
+
+
+def test_slices_are_the_whole(database: Database) -> None:
+    furnish(database)
+    with database.connect() as connection:
+        session = Session(connection, options=BARE, clock=SYSTEM_CLOCK)
+        with session.picture() as reading:
+            server, _ = _server(session)
+        questions = Questions(reading, server, BARE)
+        for part in PARTS:
+            if not part.is_sliced:
+                continue
+            with session.picture() as questions.reading:
+                whole = _ask(questions, (part,), print)[part.fact]
+            sliced, _ = _sliced(session, questions, part, print)
+            kind = fact_types()[part.fact]
+            found = _fact(sliced[part.fact], kind).rows
+            assert len(sliced[part.fact].more) > 1
+            assert sorted(map(repr, found)) == sorted(map(repr, _fact(whole, kind).rows))

@@ -13,7 +13,6 @@ from typing import Any
 import msgspec
 import psycopg
 
-from howdah.clock import Clock
 from howdah.errors import from_database
 from howdah.postgres.versions import normal_wait
 from howdah.query import load
@@ -37,10 +36,9 @@ from howdah.snapshot.measure import (
     within_budget,
 )
 from howdah.snapshot.multixact import ENOUGH, STRATA, Estimate, all_ids, estimate, ids_of_round
-from howdah.snapshot.options import Options
 from howdah.snapshot.plan import ACTIVITY, COUNTERS
 from howdah.snapshot.rows import made
-from howdah.snapshot.session import Answer, marked, short_transaction
+from howdah.snapshot.session import Answer, Session, marked
 
 MEASURE = load("howdah.snapshot", "sql/measure.sql")
 
@@ -57,19 +55,16 @@ _MEMBER_TRIES = 3  # vacuum may move the oldest MultiXact while we look
 class Afterwards:
     """The measurements that follow a picture, on the same connection."""
 
-    def __init__(
-        self, connection: psycopg.Connection, *, major: int, options: Options, clock: Clock
-    ) -> None:
-        self._connection = connection
-        self._major = major
-        self._options = options
-        self._clock = clock
+    def __init__(self, session: Session) -> None:
+        self._session = session
+        self._connection = session.connection
+        self._major = session.major
+        self._options = session.options
+        self._clock = session.clock
 
     def ask(self, text: str, parameters: Mapping[str, Any], *, schema: str | None = None) -> Answer:
         """One statement in a transaction of its own, past what is locked now."""
-        with short_transaction(
-            self._connection, major=self._major, options=self._options, clock=self._clock
-        ) as reading:
+        with self._session.short() as reading:
             if "locked" in parameters:
                 reading.refresh_locked()
                 parameters = {**parameters, "locked": reading.locked}

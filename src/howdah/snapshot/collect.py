@@ -16,6 +16,7 @@ from howdah.snapshot.facts import Fact
 from howdah.snapshot.gather import Gathered, Progress, gather
 from howdah.snapshot.model import Snapshot, Window
 from howdah.snapshot.options import Options
+from howdah.snapshot.session import Session
 from howdah.snapshot.window import true_window
 
 
@@ -34,16 +35,13 @@ def take(
     Raises what `howdah.postgres.connect` raises, and `Unreachable` where the connection breaks.
     A fact that cannot be read is no error: it has a status.
     """
-    chosen = options or Options()
     tell = progress or _silent
     with connect(dsn, application_name="howdah") as connection:
         connection.prepare_threshold = None  # a pooler may not know our prepared statements
-        gathered = gather(connection, options=chosen, clock=clock, progress=tell)
+        session = Session(connection, options=options or Options(), clock=clock)
+        gathered = gather(session, progress=tell)
         facts: dict[str, Any] = dict(gathered.facts)
-        afterwards = Afterwards(
-            connection, major=gathered.server.major, options=chosen, clock=clock
-        )
-        facts |= _afterwards(afterwards, gathered, tell)
+        facts |= _afterwards(Afterwards(session), gathered, tell)
     return Snapshot(
         howdah=__version__,
         taken_at=gathered.taken_at,

@@ -1,7 +1,7 @@
 """The picture itself: every fact of the plan, asked inside one transaction, as values afterwards.
 
-Owns the choice of block and parameters per fact, the counting of what is left out, and the status
-each fact ends with. Must never turn a failed question into an empty answer.
+Owns the sequence of transactions and the status each fact ends with. Must never turn a failed
+question into an empty answer.
 """
 
 from __future__ import annotations
@@ -11,38 +11,19 @@ from datetime import datetime
 from typing import Any
 
 import msgspec
-import psycopg
 
-from howdah.clock import Clock
 from howdah.snapshot.facts import Fact, Status
 from howdah.snapshot.facts.counters import CounterSample
 from howdah.snapshot.model import Server, fact_types
-from howdah.snapshot.options import Options
-from howdah.snapshot.plan import CATALOG, COUNTERS, GAP_REASONS, PARTS, Gap, Part
+from howdah.snapshot.plan import COUNTERS, GAP_REASONS, PARTS, Gap, Part
+from howdah.snapshot.questions import ALL, Asked, Questions
 from howdah.snapshot.rows import made
-from howdah.snapshot.session import (
-    SERVER,
-    Answer,
-    Reading,
-    marked,
-    own_path,
-    picture_transaction,
-    pin,
-)
+from howdah.snapshot.session import SERVER, Answer, Session, marked
 
-LOCK_ROWS = 5000
-"""Locks kept at most; those that somebody waits for come first."""
+SLICES = 8
+"""A fact that does not fit into one transaction is read in so many."""
 
 Progress = Callable[[str], None]
-
-
-class Asked(msgspec.Struct, frozen=True, kw_only=True):
-    """One fact's answer, and how many of its rows exist but could not be read."""
-
-    answer: Answer
-    gap: Gap = Gap.NONE
-    left_out: int = 0
-    note: str = ""
 
 
 class Gathered(msgspec.Struct, frozen=True, kw_only=True):
@@ -57,32 +38,24 @@ class Gathered(msgspec.Struct, frozen=True, kw_only=True):
     extension_schemas: Mapping[str, str]
 
 
-def gather(
-    connection: psycopg.Connection, *, options: Options, clock: Clock, progress: Progress
-) -> Gathered:
+def gather(session: Session, *, progress: Progress) -> Gathered:
     """Read every fact of the plan at one moment; no transaction is open when this returns.
 
     Where the deadline comes before the last fact, the rest is read in transactions of their own,
     each under the same deadline: such a fact says how much younger than the picture it is.
     """
-    major = connection.info.server_version // 10000
-    began = clock.monotonic()
-    with picture_transaction(connection, major=major, options=options, clock=clock) as reading:
-        path = own_path(connection)
-        pin(connection, major)
-        server, taken_at = _server(connection, path)
-        questions = _Questions(reading, server, options)
-        sample = reading.ask(COUNTERS.text("counter_sample", major), {})
+    began = session.clock.monotonic()
+    with session.picture() as reading:
+        server, taken_at = _server(session)
+        questions = Questions(reading, server, session.options)
+        sample = reading.ask(COUNTERS.text("counter_sample", server.major), {})
         resets = reading.ask(SERVER.text("resets"), {})
         asked = _ask(questions, PARTS, progress)
     seconds = reading.seconds
     while late := _late(asked, questions):
-        after = clock.monotonic() - began
-        with picture_transaction(connection, major=major, options=options, clock=clock) as again:
-            pin(connection, major)
-            questions.reading = again
-            answers = _ask(questions, late, progress)
-        seconds = max(seconds, again.seconds)
+        after = session.clock.monotonic() - began
+        answers, took = _again(session, questions, late, progress)
+        seconds = max(seconds, took)
         asked |= {fact: _younger(answer, after) for fact, answer in answers.items()}
     progress("making rows")
     return Gathered(
@@ -96,7 +69,7 @@ def gather(
     )
 
 
-def _ask(questions: _Questions, parts: tuple[Part, ...], progress: Progress) -> dict[str, Asked]:
+def _ask(questions: Questions, parts: tuple[Part, ...], progress: Progress) -> dict[str, Asked]:
     """Ask for parts in order until the deadline; always for the first one."""
     asked: dict[str, Asked] = {}
     questions.reading.refresh_locked()
@@ -109,10 +82,10 @@ def _ask(questions: _Questions, parts: tuple[Part, ...], progress: Progress) -> 
     return asked
 
 
-def _late(asked: dict[str, Asked], questions: _Questions) -> tuple[Part, ...]:
+def _late(asked: dict[str, Asked], questions: Questions) -> tuple[Part, ...]:
     """The parts to ask in another transaction: not reached, or cut off by the deadline.
 
-    What timed out although the whole time was its own is not asked a second time.
+    What timed out although it was read in slices, or cannot be, is not asked again.
     """
     return tuple(
         part
@@ -122,144 +95,67 @@ def _late(asked: dict[str, Asked], questions: _Questions) -> tuple[Part, ...]:
     )
 
 
+def _again(
+    session: Session, questions: Questions, late: tuple[Part, ...], progress: Progress
+) -> tuple[dict[str, Asked], float]:
+    """Ask for what was not reached; for a part that was and took too long, slice by slice."""
+    first = late[0]
+    if first.is_sliced and first.fact in questions.asked:
+        return _sliced(session, questions, first, progress)
+    with session.picture() as reading:
+        questions.reading = reading
+        answers = _ask(questions, late, progress)
+    return answers, reading.seconds
+
+
+def _sliced(
+    session: Session, questions: Questions, part: Part, progress: Progress
+) -> tuple[dict[str, Asked], float]:
+    """A part in several transactions; one that fails fails the part."""
+    questions.tried.add(part.fact)
+    pieces: list[Asked] = []
+    seconds = 0.0
+    for piece in _slices(session):
+        questions.slice = piece
+        with session.picture() as reading:
+            questions.reading = reading
+            pieces.append(_ask(questions, (part,), progress)[part.fact])
+        seconds = max(seconds, reading.seconds)
+        if pieces[-1].answer.cursor is None:
+            break
+    questions.slice = ALL
+    whole = msgspec.structs.replace(
+        pieces[-1],
+        answer=msgspec.structs.replace(
+            pieces[-1].answer, seconds=sum(piece.answer.seconds for piece in pieces)
+        ),
+        more=tuple(piece.answer for piece in pieces[:-1]),
+    )
+    return {part.fact: whole}, seconds
+
+
+def _slices(session: Session) -> list[tuple[int, int]]:
+    """Ranges of oids, both ends included, with about as many relations in each."""
+    shares = [number / SLICES for number in range(1, SLICES)]
+    with session.short() as reading:
+        answer = reading.ask(SERVER.text("slices"), {"shares": shares})
+        edges = _named_row(answer)
+    inner = sorted(set((edges or {}).get("edges") or ()))
+    return list(zip([ALL[0], *(edge + 1 for edge in inner)], [*inner, ALL[1]], strict=True))
+
+
 def _younger(asked: Asked, seconds: float) -> Asked:
-    note = f"read {seconds:.1f} s after the picture began, in a transaction of its own"
+    where = f"in {len(asked.more) + 1} transactions" if asked.more else "in a transaction"
+    note = f"read {seconds:.1f} s after the picture began, {where} of its own"
     return msgspec.structs.replace(asked, note=f"{asked.note}; {note}" if asked.note else note)
 
 
-class _Questions:
-    """The questions of one picture: each part's block, parameters and conditions."""
-
-    def __init__(self, reading: Reading, server: Server, options: Options) -> None:
-        self.reading = reading
-        self.server = server
-        self.options = options
-        self.extension_schemas: dict[str, str] = {}
-        self.tried: set[str] = set()  # facts that had a transaction's whole time
-        self.fresh = False
-        self._fed: dict[str, list[int]] = {"fed_relations": [], "fed_columns": [], "fed_values": []}
-
-    def about(self, part: Part) -> Asked:
-        """Ask for one part, and for what is missing from it."""
-        if self.fresh:
-            self.tried.add(part.fact)
-        special = {
-            "extensions": self._extensions,
-            "sequences": self._sequences,
-            "statements": self._statements,
-            "column_statistics": self._column_statistics,
-            "settings": self._settings,
-            "sessions": self._sessions,
-        }
-        return special.get(part.fact, self._plain)(part)
-
-    def _plain(self, part: Part, block: str = "") -> Asked:
-        query = part.queries.choose(block or part.fact, self.server.major)
-        if query is None:
-            return Asked(answer=_no(f"PostgreSQL {self.server.major} has no such thing"))
-        answer = self.reading.ask(query.text, self._parameters())
-        left_out = self._left_out(part) if answer.cursor is not None else 0
-        return Asked(answer=answer, gap=part.gap if left_out else Gap.NONE, left_out=left_out)
-
-    def _parameters(self) -> dict[str, Any]:
-        return {
-            "locked": self.reading.locked,
-            "search_path": list(self.server.search_path),
-            "values": self.options.values,
-            "limit": LOCK_ROWS,
-            **self._fed,
-        }
-
-    def _left_out(self, part: Part) -> int:
-        possible = {
-            Gap.NONE: False,
-            Gap.LOCK: bool(self.reading.locked),
-            Gap.ACTIVITY: not self.server.is_monitor,
-            Gap.DATA: not self.server.is_superuser,
-        }
-        query = (
-            part.queries.choose(part.left_out, self.server.major) if possible[part.gap] else None
-        )
-        if query is None:
-            return 0
-        answer = self.reading.ask(query.text, self._parameters())
-        return int(_value(answer) or 0) if answer.cursor is not None else 1
-
-    def _extensions(self, part: Part) -> Asked:
-        asked = self._plain(part)
-        cursor = asked.answer.cursor
-        if cursor is not None:
-            self.extension_schemas = {name: schema for name, _, schema in _peeked(cursor)}
-        return asked
-
-    def _sequences(self, part: Part) -> Asked:
-        """Keep, besides, which column is fed up to which value: its statistics lag behind."""
-        asked = self._plain(part)
-        cursor = asked.answer.cursor
-        if cursor is not None:
-            for row in _peeked(cursor):
-                last_value, relations, columns = row[11:14]
-                if last_value is not None:
-                    self._fed["fed_relations"] += relations
-                    self._fed["fed_columns"] += columns
-                    self._fed["fed_values"] += [last_value] * len(columns)
-        return asked
-
-    def _statements(self, _part: Part) -> Asked:
-        schema = self.extension_schemas.get("pg_stat_statements")
-        if self.options.statements == 0:
-            return Asked(answer=_no("not asked for", Status.SKIPPED))
-        if schema is None:
-            return Asked(answer=_no("the extension pg_stat_statements is not installed here"))
-        text = COUNTERS.text("statements", self.server.major)
-        answer = self.reading.ask(text, {"limit": self.options.statements}, schema=schema)
-        return Asked(answer=answer, note=self._hidden("the texts of other roles' statements"))
-
-    def _column_statistics(self, part: Part) -> Asked:
-        if not self.server.reads_all_data:
-            answer = self.reading.ask(CATALOG.text("column_statistics_helper"), {})
-            if _value(answer):
-                helped = self.reading.ask(CATALOG.text("column_statistics_helped"), {})
-                return Asked(answer=helped, note="read through the view howdah.column_statistics")
-        return self._plain(part)
-
-    def _settings(self, part: Part) -> Asked:
-        asked = self._plain(part)
-        hidden = "" if self.server.is_monitor else "parameters for superusers only are not shown"
-        return msgspec.structs.replace(asked, note=hidden)
-
-    def _sessions(self, part: Part) -> Asked:
-        asked = self._plain(part)
-        return msgspec.structs.replace(asked, note=self._hidden("what other roles' sessions do"))
-
-    def _hidden(self, what: str) -> str:
-        return "" if self.server.is_monitor else f"{what} is hidden without pg_read_all_stats"
-
-
-def _no(reason: str, status: Status = Status.UNSUPPORTED) -> Answer:
-    return Answer(cursor=None, seconds=0.0, status=status, reason=reason)
-
-
-def _peeked(cursor: psycopg.Cursor[Any]) -> list[Any]:
-    """All rows of a cursor, which can be read again afterwards."""
-    rows = cursor.fetchall()
-    if rows:
-        cursor.scroll(0, mode="absolute")
-    return rows
-
-
-def _value(answer: Answer) -> Any:
-    """The first column of the only row; None where there is no answer."""
-    row = answer.cursor.fetchone() if answer.cursor is not None else None
-    return row[0] if row else None
-
-
-def _server(connection: psycopg.Connection, path: tuple[str, ...]) -> tuple[Server, datetime]:
-    cursor = connection.execute(marked(SERVER.text("server")))
+def _server(session: Session) -> tuple[Server, datetime]:
+    cursor = session.connection.execute(marked(SERVER.text("server")))
     names = [column.name for column in cursor.description or ()]
     values = dict(zip(names, cursor.fetchone() or (), strict=True))
     taken_at: datetime = values.pop("taken_at")
-    return msgspec.convert({**values, "search_path": path}, Server), taken_at
+    return msgspec.convert({**values, "search_path": session.own_path}, Server), taken_at
 
 
 def _named_row(answer: Answer) -> dict[str, Any] | None:
@@ -283,6 +179,8 @@ def _fact(asked: Asked, kind: type[Any]) -> Fact[Any]:
     if answer.cursor is None:
         return Fact(status=answer.status, reason=answer.reason, seconds=answer.seconds)
     rows = made(answer.cursor, kind)
+    for other in asked.more:
+        rows += made(other.cursor, kind) if other.cursor is not None else ()
     reason = asked.note
     if asked.left_out:
         reason = f"{asked.left_out} left out: {GAP_REASONS[asked.gap]}"

@@ -42,6 +42,7 @@ class Part(msgspec.Struct, frozen=True):
     queries: Queries
     gap: Gap = Gap.NONE
     left_out: str = ""
+    is_sliced: bool = False  # whether its block takes a slice of the relations
 
 
 PARTS = (
@@ -67,15 +68,15 @@ PARTS = (
     Part("checkpoints", COUNTERS),
     Part("wal", COUNTERS),
     # grows with the number of relations
-    Part("relations", CATALOG),
+    Part("relations", CATALOG, is_sliced=True),
     Part("inheritance", CATALOG, Gap.LOCK, "inheritance_left_out"),
     Part("partitioning", CATALOG, Gap.LOCK, "partitioning_left_out"),
     Part("sequences", CATALOG, Gap.LOCK, "sequences_left_out"),
-    Part("constraints", CATALOG, Gap.LOCK, "constraints_left_out"),
-    Part("indexes", CATALOG, Gap.LOCK, "indexes_left_out"),
-    Part("index_statistics", COUNTERS),
-    Part("table_statistics", COUNTERS),
-    Part("columns", CATALOG, Gap.LOCK, "columns_left_out"),
+    Part("constraints", CATALOG, Gap.LOCK, "constraints_left_out", is_sliced=True),
+    Part("indexes", CATALOG, Gap.LOCK, "indexes_left_out", is_sliced=True),
+    Part("index_statistics", COUNTERS, is_sliced=True),
+    Part("table_statistics", COUNTERS, is_sliced=True),
+    Part("columns", CATALOG, Gap.LOCK, "columns_left_out", is_sliced=True),
     Part("column_statistics", CATALOG, Gap.DATA, "column_statistics_left_out"),
     Part("publications", CATALOG, Gap.LOCK, "publications_left_out"),
     Part("foreign_tables", CATALOG),

@@ -74,17 +74,14 @@ class Reading:
     for as long as the server works and no longer.
     """
 
-    def __init__(
-        self, connection: psycopg.Connection, *, major: int, options: Options, clock: Clock
-    ) -> None:
-        self.connection = connection
-        self.major = major
+    def __init__(self, session: Session) -> None:
         self.locked: list[int] = []
-        self._clock = clock
-        self._options = options
-        self._opened = clock.monotonic()
-        self._patience_ms = float(options.lock_timeout_ms)
         self.seconds = 0.0  # how long it was open, once it is closed
+        self._session = session
+        self._options = session.options
+        self._connection = session.connection
+        self._clock = session.clock
+        self._opened = session.clock.monotonic()
 
     @property
     def seconds_open(self) -> float:
@@ -123,18 +120,18 @@ class Reading:
             return Answer(cursor=None, seconds=0.0, status=Status.TIMEOUT, reason=reason)
         try:
             self._mark(self._options.open_seconds - self.seconds_open)
-            cursor = self.connection.cursor(binary=True)
+            cursor = self._connection.cursor(binary=True)
             share_texts(cursor)
             cursor.execute(_composed(text, schema), parameters)
-            self.connection.execute(_SESSION.text("keep"))
+            self._connection.execute(_SESSION.text("keep"))
         except psycopg.Error as error:
             return self._failed(error, self._clock.monotonic() - began)
         return Answer(cursor=cursor, seconds=self._clock.monotonic() - began)
 
     def _mark(self, left: float) -> None:
         limit = min(left, self._options.statement_timeout_seconds)
-        patience = min(self._patience_ms, self._options.lock_timeout_ms / _LOCK_SHARES)
-        self.connection.execute(
+        patience = min(self._session.patience_ms, self._options.lock_timeout_ms / _LOCK_SHARES)
+        self._connection.execute(
             sql.SQL(_SESSION.text("mark")).format(
                 statement=sql.Literal(max(1, int(limit * 1000))),
                 lock=sql.Literal(max(1, int(patience))),
@@ -142,12 +139,12 @@ class Reading:
         )
 
     def _failed(self, error: psycopg.Error, seconds: float) -> Answer:
-        if self.connection.closed or self.connection.broken:
+        if self._connection.closed or self._connection.broken:
             raise from_database(error) from error
-        self.connection.execute(_SESSION.text("forget"))
+        self._connection.execute(_SESSION.text("forget"))
         status = status_of(error.sqlstate or "")
         if status is Status.LOCKED:
-            self._patience_ms = max(0.0, self._patience_ms - seconds * 1000)
+            self._session.patience_ms = max(0.0, self._session.patience_ms - seconds * 1000)
         return Answer(cursor=None, seconds=seconds, status=status, reason=_reason(error))
 
 
@@ -162,44 +159,49 @@ def _composed(text: str, schema: str | None) -> sql.Composed:
     return named + sql.SQL(MARKER)
 
 
-@contextmanager
-def picture_transaction(
-    connection: psycopg.Connection, *, major: int, options: Options, clock: Clock
-) -> Iterator[Reading]:
-    """Everything read inside is of one moment; closed at the end whatever happened inside."""
-    reading = Reading(connection, major=major, options=options, clock=clock)
-    with _transaction(connection, "begin"):
-        yield reading
-    reading.seconds = reading.seconds_open
+class Session:
+    """Our connection, what may be done with it, and how much patience behind locks is left.
 
+    The patience is one for the whole snapshot, however many transactions it takes.
+    """
 
-@contextmanager
-def short_transaction(
-    connection: psycopg.Connection, *, major: int, options: Options, clock: Clock
-) -> Iterator[Reading]:
-    """A moment of its own for one measurement after the picture."""
-    with _transaction(connection, "begin_short"):
-        reading = Reading(connection, major=major, options=options, clock=clock)
-        pin(connection, major)
-        yield reading
+    def __init__(self, connection: psycopg.Connection, *, options: Options, clock: Clock) -> None:
+        self.connection = connection
+        self.options = options
+        self.clock = clock
+        self.major = connection.info.server_version // 10000
+        self.patience_ms = float(options.lock_timeout_ms)
+        self.own_path: tuple[str, ...] = ()  # the role's search_path, known after the first picture
 
+    @contextmanager
+    def picture(self) -> Iterator[Reading]:
+        """Everything read inside is of one moment; closed at the end whatever happened inside."""
+        with self._transaction("begin") as reading:
+            if not self.own_path:
+                row = self.connection.execute(marked(SERVER.text("own_path"))).fetchone()
+                self.own_path = tuple(row[0]) if row else ()
+            pin(self.connection, self.major)
+            yield reading
 
-@contextmanager
-def _transaction(connection: psycopg.Connection, opening: str) -> Iterator[None]:
-    try:
-        connection.execute(_SESSION.text(opening))
-        yield
-    except psycopg.Error as error:
-        raise from_database(error) from error
-    finally:
-        if not connection.closed:
-            connection.execute(_SESSION.text("end"))
+    @contextmanager
+    def short(self) -> Iterator[Reading]:
+        """A moment of its own for one measurement after the picture."""
+        with self._transaction("begin_short") as reading:
+            pin(self.connection, self.major)
+            yield reading
 
-
-def own_path(connection: psycopg.Connection) -> tuple[str, ...]:
-    """The role's own search_path, resolved; to be asked before `pin`."""
-    row = connection.execute(marked(SERVER.text("own_path"))).fetchone()
-    return tuple(row[0]) if row else ()
+    @contextmanager
+    def _transaction(self, opening: str) -> Iterator[Reading]:
+        reading = Reading(self)
+        try:
+            self.connection.execute(_SESSION.text(opening))
+            yield reading
+        except psycopg.Error as error:
+            raise from_database(error) from error
+        finally:
+            if not self.connection.closed:
+                self.connection.execute(_SESSION.text("end"))
+        reading.seconds = reading.seconds_open
 
 
 def pin(connection: psycopg.Connection, major: int) -> None:

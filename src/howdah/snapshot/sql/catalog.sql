@@ -1,4 +1,6 @@
 -- What the catalogs say exists. Column names are the fields of the row structs, in their order.
+-- What grows with the number of relations takes those with oids from %(low)s to %(high)s, which are
+-- all of them unless a fact had to be sliced.
 -- Functions that open a relation wait behind ACCESS EXCLUSIVE: pg_get_indexdef, pg_get_expr with a
 -- relation, pg_get_partkeydef and pg_get_constraintdef of a CHECK or EXCLUDE constraint.
 -- pg_sequence_last_value waits behind SHARE and stronger. They are not called for relations in %(locked)s.
@@ -103,6 +105,7 @@ JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
 LEFT JOIN pg_catalog.pg_class AS t ON t.oid = c.reltoastrelid
 LEFT JOIN pg_catalog.pg_am AS m ON m.oid = c.relam
 WHERE c.relkind IN ('r', 'p', 'm', 'f')
+  AND c.oid >= %(low)s::oid AND c.oid <= %(high)s::oid
 
 -- name: relations [18-]
 -- purpose: tables, partitioned tables, materialised views and foreign tables with their TOAST
@@ -138,6 +141,7 @@ JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
 LEFT JOIN pg_catalog.pg_class AS t ON t.oid = c.reltoastrelid
 LEFT JOIN pg_catalog.pg_am AS m ON m.oid = c.relam
 WHERE c.relkind IN ('r', 'p', 'm', 'f')
+  AND c.oid >= %(low)s::oid AND c.oid <= %(high)s::oid
 
 -- name: columns
 -- purpose: the columns of users' relations
@@ -173,6 +177,8 @@ WHERE c.relkind IN ('r', 'p', 'm', 'f')
   AND n.nspname NOT IN ('pg_catalog', 'information_schema', 'pg_toast')
   AND a.attnum > 0
   AND NOT a.attisdropped
+  AND a.attrelid >= %(low)s::oid AND a.attrelid <= %(high)s::oid
+  AND c.oid >= %(low)s::oid AND c.oid <= %(high)s::oid
 
 -- name: columns_left_out
 -- purpose: how many defaults are not read because their table is locked
@@ -207,12 +213,6 @@ served AS MATERIALIZED (
   SELECT f.conindid, pg_catalog.count(*)::int4 AS keys
   FROM pg_catalog.pg_constraint AS f WHERE f.contype = 'f' GROUP BY f.conindid
 ),
-optioned AS MATERIALIZED (
-  SELECT a.attrelid, a.attnum, a.attoptions
-  FROM pg_catalog.pg_attribute AS a
-  JOIN pg_catalog.pg_class AS c ON c.oid = a.attrelid AND c.relkind IN ('i', 'I')
-  WHERE a.attoptions IS NOT NULL
-),
 own AS MATERIALIZED (
   SELECT
     t.relname AS table_name, tn.nspname AS table_schema,
@@ -230,6 +230,8 @@ own AS MATERIALIZED (
   WHERE t.relpersistence <> 't'
     AND tn.nspname NOT IN ('pg_catalog', 'information_schema', 'pg_toast')
     AND i.indrelid <> ALL (%(locked)s::oid[])
+    AND i.indrelid >= %(low)s::oid AND i.indrelid <= %(high)s::oid
+    AND t.oid >= %(low)s::oid AND t.oid <= %(high)s::oid
 ),
 keys AS MATERIALIZED (
   SELECT
@@ -257,6 +259,7 @@ keys AS MATERIALIZED (
   ) AS u
   LEFT JOIN pg_catalog.pg_attribute AS a
     ON a.attrelid = u.indrelid AND a.attnum = u.number AND a.attnum > 0
+    AND a.attrelid >= %(low)s::oid AND a.attrelid <= %(high)s::oid
   GROUP BY u.indexrelid
 )
 SELECT
@@ -266,13 +269,13 @@ SELECT
   k.definitions AS column_definitions,
   i.indnkeyatts AS key_count,
   CASE
-    WHEN i.indexrelid IN (SELECT o.attrelid FROM optioned AS o) THEN ARRAY(
+    WHEN m.amname IN ('btree', 'hash') THEN s.names -- their operator classes take no options
+    ELSE ARRAY(
       SELECT u.name || coalesce('(' || pg_catalog.array_to_string(o.attoptions, ', ') || ')', '')
       FROM pg_catalog.unnest(s.names) WITH ORDINALITY AS u (name, at)
-      LEFT JOIN optioned AS o ON o.attrelid = i.indexrelid AND o.attnum = u.at
+      LEFT JOIN pg_catalog.pg_attribute AS o ON o.attrelid = i.indexrelid AND o.attnum = u.at
       ORDER BY u.at
     )
-    ELSE s.names
   END AS operator_classes,
   i.indcollation::oid[] AS collations,
   i.indoption::int2[] AS column_options,
@@ -356,6 +359,8 @@ JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
 WHERE c.relpersistence <> 't'
   AND n.nspname NOT IN ('pg_catalog', 'information_schema', 'pg_toast')
   AND (k.contype NOT IN ('c', 'x') OR k.conrelid <> ALL (%(locked)s::oid[]))
+  AND k.conrelid >= %(low)s::oid AND k.conrelid <= %(high)s::oid
+  AND c.oid >= %(low)s::oid AND c.oid <= %(high)s::oid
 
 -- name: constraints [18-]
 -- purpose: the constraints of users' tables, NOT NULL among them
@@ -375,6 +380,8 @@ JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
 WHERE c.relpersistence <> 't'
   AND n.nspname NOT IN ('pg_catalog', 'information_schema', 'pg_toast')
   AND (k.contype NOT IN ('c', 'x') OR k.conrelid <> ALL (%(locked)s::oid[]))
+  AND k.conrelid >= %(low)s::oid AND k.conrelid <= %(high)s::oid
+  AND c.oid >= %(low)s::oid AND c.oid <= %(high)s::oid
 
 -- name: constraints_left_out
 -- purpose: how many constraints are not read because their table is locked

@@ -77,9 +77,12 @@ LEFT JOIN (
     x.indrelid,
     pg_catalog.sum(pg_catalog.pg_stat_get_numscans(x.indexrelid)) AS scans,
     pg_catalog.sum(pg_catalog.pg_stat_get_tuples_fetched(x.indexrelid)) AS fetched
-  FROM pg_catalog.pg_index AS x GROUP BY x.indrelid
+  FROM pg_catalog.pg_index AS x
+  WHERE x.indrelid >= %(low)s::oid AND x.indrelid <= %(high)s::oid
+  GROUP BY x.indrelid
 ) AS i ON i.indrelid = c.oid
 WHERE c.relkind IN ('r', 'm', 'p') AND c.relpersistence <> 't'
+  AND c.oid >= %(low)s::oid AND c.oid <= %(high)s::oid
 
 -- name: table_statistics [16-]
 -- purpose: counters of every table since the window began
@@ -115,9 +118,12 @@ LEFT JOIN (
     x.indrelid,
     pg_catalog.sum(pg_catalog.pg_stat_get_numscans(x.indexrelid)) AS scans,
     pg_catalog.sum(pg_catalog.pg_stat_get_tuples_fetched(x.indexrelid)) AS fetched
-  FROM pg_catalog.pg_index AS x GROUP BY x.indrelid
+  FROM pg_catalog.pg_index AS x
+  WHERE x.indrelid >= %(low)s::oid AND x.indrelid <= %(high)s::oid
+  GROUP BY x.indrelid
 ) AS i ON i.indrelid = c.oid
 WHERE c.relkind IN ('r', 'm', 'p') AND c.relpersistence <> 't'
+  AND c.oid >= %(low)s::oid AND c.oid <= %(high)s::oid
 
 -- name: index_statistics [-15]
 -- purpose: counters of every index of a table since the window began
@@ -130,6 +136,8 @@ SELECT
 FROM pg_catalog.pg_index AS i
 JOIN pg_catalog.pg_class AS c ON c.oid = i.indrelid
 WHERE c.relkind IN ('r', 'm') AND c.relpersistence <> 't'
+  AND i.indrelid >= %(low)s::oid AND i.indrelid <= %(high)s::oid
+  AND c.oid >= %(low)s::oid AND c.oid <= %(high)s::oid
 
 -- name: index_statistics [16-]
 -- purpose: counters of every index of a table since the window began, with its last use
@@ -142,6 +150,8 @@ SELECT
 FROM pg_catalog.pg_index AS i
 JOIN pg_catalog.pg_class AS c ON c.oid = i.indrelid
 WHERE c.relkind IN ('r', 'm') AND c.relpersistence <> 't'
+  AND i.indrelid >= %(low)s::oid AND i.indrelid <= %(high)s::oid
+  AND c.oid >= %(low)s::oid AND c.oid <= %(high)s::oid
 
 -- name: statements
 -- purpose: the statements that cost most and that run most, of this database, ours left out

@@ -61,6 +61,12 @@ WHERE l.locktype = 'relation'
     0, (SELECT d.oid FROM pg_catalog.pg_database AS d WHERE d.datname = pg_catalog.current_database())
   )
 
+-- name: slices
+-- purpose: oids that cut the relations into parts of equal number
+SELECT pg_catalog.percentile_disc(%(shares)s::float8[]) WITHIN GROUP (ORDER BY c.oid) AS edges
+FROM pg_catalog.pg_class AS c
+WHERE c.relkind IN ('r', 'p', 'm', 'f')
+
 -- name: resets
 -- purpose: when each kind of server-wide statistics, and the database's own, last started from zero
 SELECT
