@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from howdah.check.evaluate import evaluate
+from howdah.check.evaluate import evaluate, ranked
 from howdah.check.model import Kind, Result
 from howdah.check.rules import all_rules
 from howdah.postgres import Server
@@ -36,6 +36,9 @@ CREATE INDEX children_extra ON children (extra);
 CREATE INDEX children_extra_parent ON children (extra, parent);
 CREATE TABLE bloated (id int, filler text) WITH (autovacuum_enabled = false);
 CREATE TABLE numbered (id serial PRIMARY KEY);
+CREATE TABLE served (parent int NOT NULL REFERENCES parents);
+CREATE UNIQUE INDEX served_parent ON served (parent);
+ALTER TABLE served REPLICA IDENTITY USING INDEX served_parent;
 CREATE TABLE log (at timestamptz NOT NULL, what text) PARTITION BY RANGE (at);
 CREATE TABLE log_now PARTITION OF log FOR VALUES FROM ('2000-01-01') TO ('2100-01-01');
 INSERT INTO parents SELECT n, 'parent' FROM generate_series(1, 2000) AS n;
@@ -52,7 +55,7 @@ def fall_ill(database: Database) -> None:
         connection.execute(ILL.encode())
         connection.execute("ANALYZE parents, children")
         connection.execute("DELETE FROM bloated WHERE id % 4 > 0")
-        connection.execute("CREATE PUBLICATION changes FOR TABLE bloated")
+        connection.execute("CREATE PUBLICATION changes FOR TABLE bloated, served")
 
 
 def verdicts(dsn: str) -> dict[str, Result]:
@@ -102,7 +105,9 @@ def test_behind_an_access_exclusive_lock_nothing_is_called_ok_that_is_not(
     fall_ill(database)
     full = verdicts(database.dsn)
     with database.connect(autocommit=False) as migration:
-        migration.execute("LOCK TABLE children, bloated, numbered IN ACCESS EXCLUSIVE MODE")
+        migration.execute(
+            "LOCK TABLE parents, served, bloated, numbered, log_now IN ACCESS EXCLUSIVE MODE"
+        )
         seen = collect.take(database.dsn, OPTIONS)
         locked = {r.rule: r for r in evaluate(Picture(seen), all_rules(), {})}
     for rule, result in full.items():
@@ -110,6 +115,11 @@ def test_behind_an_access_exclusive_lock_nothing_is_called_ok_that_is_not(
             continue
         # a rule may say ok for what it could examine, if it says what it could not
         assert locked[rule].examined < locked[rule].of, (rule, locked[rule].reason)
+    invented = {each.id for each in ranked(locked.values())} - {
+        each.id for each in ranked(full.values())
+    }
+    about_the_lock = ("idle-in-transaction:", "blocking-tree:", "horizon-held:")
+    assert not [each for each in invented if not each.startswith(about_the_lock)]
     assert seen.seconds < 2, "the collector waited behind the lock"
 
 

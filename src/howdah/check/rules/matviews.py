@@ -49,18 +49,23 @@ class _Refreshes:
 def matview_refresh_concurrently(picture: Picture, _: Answers) -> Examination:
     """Materialised views, the refreshes seen, and the indexes that would allow them."""
     views = [row for row in picture.user_relations if row.kind == "m"]
+    seen_whole = [view for view in views if not view.is_locked]
     if not picture.snapshot.statements.known:
         reason = f"statements: {picture.snapshot.statements.reason}"
         return Examination(of=len(views), unknown=reason)
     done = _refreshes(picture)
     findings = [
         _blocked(picture, view, seen)
-        for view in views
+        for view in seen_whole
         if (seen := done.get(view.oid)) and not _has_key(picture, view) and _matters(seen)
     ]
     hidden = sum(row.text == HIDDEN for row in picture.snapshot.statements.rows)
-    reason = f"{counted(hidden, 'statement')} may not be read by {picture.server.role}"
-    examined = len(findings) if hidden else len(views)
+    reason = (
+        f"{counted(hidden, 'statement')} may not be read by {picture.server.role}"
+        if hidden
+        else "the indexes of the others are behind somebody's ACCESS EXCLUSIVE lock"
+    )
+    examined = len(findings) if hidden else len(seen_whole)
     return Examination(examined=examined, of=len(views), unknown=reason, findings=tuple(findings))
 
 
