@@ -20,6 +20,8 @@ VACUUMED_KINDS = frozenset("rm")  # tables and materialised views; TOAST is fold
 _FALSE = frozenset({"f", "fa", "fal", "fals", "false", "of", "off", "n", "no", "0"})
 
 HIDDEN = "a vacuum is at work whose table the role may not see"
+# Inserts, updates, deletes, vacuums and ANALYZEs are counted where they happen: on the primary.
+STANDBY = "a standby does not count what changes. Try: its primary"
 
 # MultiXactMemberFreezeThreshold: above the first autovacuum shortens its patience with MultiXacts,
 # above the second it has none left.

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
+from howdah.check.amounts import duration
 from howdah.check.index_upkeep import with_parts
 from howdah.snapshot.facts.catalog import Index
 from howdah.snapshot.picture import Picture
@@ -37,8 +38,8 @@ def blindness(picture: Picture) -> str:
         return f"it is not known since when scans are counted ({picture.window.reason})"
     if not is_long_enough(picture):
         return (
-            f"scans are counted for {seconds / _DAY_SECONDS:.1f} days only, and "
-            f"{SHORTEST_WINDOW_DAYS} are needed ({picture.window.reason})"
+            f"scans are counted for {duration(seconds)} only, and "
+            f"{SHORTEST_WINDOW_DAYS} days are needed ({picture.window.reason})"
         )
     return _standbys(picture)
 

@@ -17,6 +17,7 @@ PAGE_BYTES = 8192
 BATCH_PAGES = 4096  # 32 MB: one statement, one transaction
 BATCH_OBJECTS = 500
 GIN_LIMIT = 2000
+FEWEST_INDEX_PAGES = 3  # a root with its meta page has nothing to tell
 
 
 class Candidate(msgspec.Struct, frozen=True, kw_only=True):
@@ -93,7 +94,7 @@ def index_candidates(
         if index.method != "btree" or not _is_readable(index, users):
             continue
         pages = max(index.pages, bytes_of.get(index.oid, 0) // PAGE_BYTES)
-        if pages < 3:  # a root with its meta page has nothing to tell
+        if pages < FEWEST_INDEX_PAGES:
             continue
         known = counters.get(index.relation)
         churn = min(4.0, (known.updated + known.deleted) / max(1, known.live)) if known else 0.0

@@ -113,6 +113,15 @@ class Picture:
             return row.tuples
         return float(statistics.live) if statistics else None
 
+    def is_void(self, relation: int) -> bool:
+        """Whether its main file was measured and holds nothing: no row, neither live nor dead."""
+        return self._sizes.get(relation) == 0
+
+    def measured_pages(self, relation: int) -> int | None:
+        """8 kB pages of a table or index as measured now; None where they were not."""
+        measured = self._sizes.get(relation)
+        return None if measured is None else measured // PAGE_BYTES
+
     @cached_property
     def _sizes(self) -> dict[int, int]:
         return {row.relation: row.bytes for row in self.snapshot.sizes.rows}

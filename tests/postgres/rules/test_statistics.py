@@ -86,7 +86,7 @@ def test_a_parent_analysed_when_it_was_small_is_found(database: Database) -> Non
         connection.execute("INSERT INTO events SELECT i, 1 FROM generate_series(10000, 40000) AS i")
         connection.execute("ANALYZE events_2")
     (found,) = examine(database, partition_parent_never_analyzed).findings
-    assert "when it had 10,000" in found.claim
+    assert "when it held 10,000" in found.claim
 
 
 def test_an_index_on_the_parent_does_not_pass_for_an_analyze(database: Database) -> None:

@@ -87,7 +87,7 @@ def changed(per_day: int, **given: Any) -> TableStatistics:
 def test_a_huge_trigger_days_away_is_found() -> None:
     of = seen(BIG, table_statistics=[changed(2_000_000)])
     found = verdict(vacuum_thresholds, of).findings[0]
-    assert "every 10 days" in found.claim
+    assert "every 10 d" in found.claim
     assert "'2000000'" in found.remedies[0].sql[0]
 
 

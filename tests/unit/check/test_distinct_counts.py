@@ -110,3 +110,17 @@ def test_partial_and_expression_keys_prove_nothing() -> None:
 @given(st.floats(-1, 1e12), st.floats(1, 1e12))
 def test_distinct_values_lie_between_one_and_the_rows(recorded: float, rows: float) -> None:
     assert 1 <= distinct_count(recorded, rows) <= rows
+
+
+def test_small_tables_and_nullable_keys_are_no_objects() -> None:
+    few = msgspec.structs.replace(ITEMS, tuples=100.0)
+    assert verdict(n_distinct_off, seen([], relations=[few])).kind is Kind.NOT_APPLICABLE
+    nullable = [msgspec.structs.replace(COLUMNS[0], not_null=False), COLUMNS[1]]
+    of = seen(distinct(10), columns=nullable, constraints=[])
+    assert verdict(n_distinct_off, of).kind is Kind.NOT_APPLICABLE
+
+
+def test_columns_that_were_never_analysed_are_named_so() -> None:
+    result = verdict(n_distinct_off, seen([]))
+    assert result.kind is Kind.UNKNOWN
+    assert "Try: ANALYZE" in result.reason

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 
 from howdah.check.model import Kind, Severity
@@ -9,7 +10,8 @@ from howdah.check.rules.estimates import beyond_last_bound, correlation_off, his
 from howdah.snapshot.facts.catalog import Column, ColumnStatistics, Index, Relation, Sequence
 from howdah.snapshot.facts.counters import TableStatistics
 from howdah.snapshot.picture import Picture
-from tests.making import objects, picture, row, verdict
+from tests.making import NOW, fact, objects, picture, row, server, verdict
+from tests.unit.check.fresh_settings import settings
 
 TABLE = row(
     Relation, oid=1, schema="public", name="orders", kind="r", persistence="p", tuples=100_000.0
@@ -22,8 +24,8 @@ FED = row(Sequence, oid=3, schema="public", name="s", fed_relations=(1,), fed_co
 
 
 def statistics(**given: Any) -> ColumnStatistics:
-    values = {"histogram_bounds": 101, "correlation": 1.0, "distinct": -1.0} | given
-    return row(ColumnStatistics, relation=1, column=1, **values)
+    values = {"column": 1, "histogram_bounds": 101, "correlation": 1.0, "distinct": -1.0} | given
+    return row(ColumnStatistics, relation=1, **values)
 
 
 def counts(**given: Any) -> TableStatistics:
@@ -31,11 +33,18 @@ def counts(**given: Any) -> TableStatistics:
 
 
 def seen(*of_columns: ColumnStatistics, counted: TableStatistics, **facts: Any) -> Picture:
-    given = {"relations": [TABLE], "columns": [COLUMN], "sequences": [FED]} | facts
-    return picture(column_statistics=list(of_columns), table_statistics=[counted], **given)
+    given = {"relations": [TABLE], "columns": [COLUMN], "sequences": [FED]}
+    given |= {"settings": settings()} | facts
+    given = {"column_statistics": list(of_columns)} | given
+    return picture(table_statistics=[counted], **given)
 
 
-GROWN = counts(modified_since_analyze=20_000)
+def ago(hours: float) -> str:
+    return (NOW - timedelta(hours=hours)).isoformat()
+
+
+# Over twice the trigger of 10,050 rows, and not analysed for hours.
+GROWN = counts(modified_since_analyze=21_000, last_autoanalyze=ago(5))
 
 
 def test_new_rows_past_the_last_bound_are_found() -> None:
@@ -45,9 +54,35 @@ def test_new_rows_past_the_last_bound_are_found() -> None:
     assert found.severity is Severity.WARNING
 
 
-def test_an_index_makes_it_a_notice() -> None:
-    of = seen(statistics(beyond_last_bound=0.25), counted=GROWN, indexes=[LEADING])
-    assert verdict(beyond_last_bound, of).findings[0].severity is Severity.NOTICE
+def test_an_index_makes_it_a_notice_and_only_far_away() -> None:
+    near = seen(statistics(beyond_last_bound=0.25), counted=GROWN, indexes=[LEADING])
+    assert verdict(beyond_last_bound, near).kind is Kind.OK
+    far = seen(statistics(beyond_last_bound=1.5), counted=GROWN, indexes=[LEADING])
+    assert verdict(beyond_last_bound, far).findings[0].severity is Severity.NOTICE
+
+
+def test_a_table_that_autovacuum_keeps_up_with_is_not_a_finding() -> None:
+    # As pgbench_history after a minute: far past the bound, and 20 % changed since.
+    for counted in (
+        counts(modified_since_analyze=20_000, last_autoanalyze=ago(5)),
+        counts(modified_since_analyze=80_000, last_autoanalyze=ago(0.1)),
+    ):
+        of = seen(statistics(beyond_last_bound=1.2), counted=counted)
+        assert verdict(beyond_last_bound, of).kind is Kind.OK
+
+
+def test_with_autovacuum_off_the_trigger_is_enough() -> None:
+    off = settings(autovacuum="off")
+    late = counts(modified_since_analyze=11_000, last_autoanalyze=ago(0.1))
+    of = seen(statistics(beyond_last_bound=0.25), counted=late, settings=off)
+    assert "autovacuum is off" in verdict(beyond_last_bound, of).findings[0].claim
+
+
+def test_a_standby_counts_no_changes() -> None:
+    of = seen(statistics(beyond_last_bound=1.2), counted=GROWN, of=server(in_recovery=True))
+    result = verdict(beyond_last_bound, of)
+    assert result.kind is Kind.UNKNOWN
+    assert "Try: its primary" in result.reason
 
 
 def test_a_sequence_that_ran_ahead_of_unchanged_rows_is_not_a_finding() -> None:
@@ -105,4 +140,7 @@ def test_without_sight_of_pg_stats_it_is_unknown() -> None:
     blind = seen(counted=counts(), indexes=[LEADING])
     result = verdict(histogram_looks_wrong, blind)
     assert result.kind is Kind.UNKNOWN
-    assert "may not read" in result.reason
+    assert "never analysed" in result.reason
+    some = fact(statistics(column=2), left_out=1, reason="the role may not read these columns")
+    hidden = seen(counted=counts(), indexes=[LEADING], column_statistics=some)
+    assert "may not read" in verdict(histogram_looks_wrong, hidden).reason

@@ -9,6 +9,7 @@ from howdah.check.model import Kind
 from howdah.check.rules.statistics import partition_parent_never_analyzed, stale_statistics
 from howdah.snapshot.facts.catalog import ColumnStatistics, Inheritance, Relation
 from howdah.snapshot.facts.counters import TableStatistics
+from howdah.snapshot.facts.measured import Size
 from howdah.snapshot.picture import Picture
 from tests.making import NOW, objects, picture, row, server, verdict
 from tests.unit.check.fresh_settings import settings
@@ -36,7 +37,7 @@ def seen(*tables: Relation, counts: list[TableStatistics], **facts: Any) -> Pict
 def test_twice_over_the_trigger_for_hours_is_stale() -> None:
     found = verdict(stale_statistics, seen(counts=[counted()])).findings[0]
     assert "30,000 rows of public.orders" in found.claim
-    assert "5.0 hours ago" in found.claim
+    assert "5 h ago" in found.claim
 
 
 def test_just_over_it_or_just_analysed_is_not() -> None:
@@ -63,6 +64,19 @@ def test_a_crash_leaves_it_unknown() -> None:
     # ... but what was counted since is a lower bound, and may be enough.
     busy = counted(last_autoanalyze=None)
     assert verdict(stale_statistics, seen(counts=[busy], window_hours=0.1)).kind is Kind.FINDING
+
+
+def test_a_table_that_never_had_a_row_is_not_stale() -> None:
+    void = [row(Size, relation=1, bytes=0)]
+    zeroed = counted(modified=0, live=0, last_autoanalyze=None)
+    of = seen(table(tuples=-1.0), counts=[zeroed], window_hours=0.1, sizes=void)
+    assert verdict(stale_statistics, of).kind is Kind.OK
+
+
+def test_a_standby_does_not_count_changes() -> None:
+    result = verdict(stale_statistics, seen(counts=[counted()], of=server(in_recovery=True)))
+    assert result.kind is Kind.UNKNOWN
+    assert "Try: its primary" in result.reason
 
 
 def test_its_shape_is_red_on_a_sandbox() -> None:
@@ -113,7 +127,7 @@ def test_statistics_removed_since_are_missed() -> None:
 def test_a_parent_analysed_when_it_was_smaller_is_found() -> None:
     of = events(parent=1000.0, column_statistics=INHERITED)
     found = verdict(partition_parent_never_analyzed, of).findings[0]
-    assert "when it had 1,000" in found.claim
+    assert "when it held 1,000" in found.claim
 
 
 def test_an_empty_parent_is_fine_and_an_uncounted_leaf_unknown() -> None:

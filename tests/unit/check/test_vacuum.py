@@ -10,8 +10,9 @@ from howdah.check.rules.vacuum import dead_rows
 from howdah.snapshot.facts.activity import Session, VacuumProgress
 from howdah.snapshot.facts.catalog import Inheritance, Relation
 from howdah.snapshot.facts.counters import TableStatistics
+from howdah.snapshot.facts.measured import Size
 from howdah.snapshot.picture import Picture
-from tests.making import NOW, fact, objects, picture, row, verdict
+from tests.making import NOW, fact, objects, picture, row, server, verdict
 from tests.unit.check.fresh_settings import settings
 
 
@@ -61,8 +62,8 @@ def test_the_cap_of_18_brings_autovacuum_to_a_huge_table() -> None:
 def test_autovacuum_off_is_named() -> None:
     off = table(options=("autovacuum_enabled=off",))
     assert cause(seen(off, counts=[counted(dead=30_000)])) == "autovacuum is off for the table"
-    server = seen(settings=settings(autovacuum="off"))
-    assert cause(server) == "autovacuum is off on the server"
+    everywhere = seen(settings=settings(autovacuum="off"))
+    assert cause(everywhere) == "autovacuum is off on the server"
 
 
 def test_a_vacuum_in_vain_names_the_holder() -> None:
@@ -102,6 +103,18 @@ def test_after_a_crash_zero_is_no_knowledge() -> None:
     assert verdict(dead_rows, seen(counts=fresh, window_hours=None)).kind is Kind.UNKNOWN
     vacuumed = [counted(dead=0, last_vacuum=ago(5))]
     assert verdict(dead_rows, seen(counts=vacuumed, window_hours=0.1)).kind is Kind.OK
+
+
+def test_a_table_that_never_had_a_row_needs_no_vacuum() -> None:
+    void = [row(Size, relation=1, bytes=0)]
+    of = seen(table(tuples=-1.0), counts=[counted(dead=0)], window_hours=0.1, sizes=void)
+    assert verdict(dead_rows, of).kind is Kind.OK
+
+
+def test_a_standby_does_not_count_dead_rows() -> None:
+    result = verdict(dead_rows, seen(of=server(in_recovery=True)))
+    assert result.kind is Kind.UNKNOWN
+    assert "Try: its primary" in result.reason
 
 
 def test_partitions_are_told_at_their_parent() -> None:

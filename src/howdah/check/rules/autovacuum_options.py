@@ -14,6 +14,8 @@ from typing import Any
 from psycopg import sql
 
 from howdah.check import autovacuum, harm, remedies
+from howdah.check.amounts import counted as amount
+from howdah.check.amounts import duration
 from howdah.check.model import (
     Answers,
     Confidence,
@@ -91,8 +93,8 @@ def _server_off(picture: Picture) -> Finding:
         rule="autovacuum-off",
         object="server",
         severity=Severity.CRITICAL,
-        claim=f"{' and '.join(off)} off: no table of this server is vacuumed or analysed by itself "
-        "until it must be, to prevent wraparound.",
+        claim=f"{' and '.join(off)} {'is' if len(off) == 1 else 'are'} off: no table of this "
+        "server is vacuumed or analysed by itself until it must be, to prevent wraparound.",
         evidence=tuple({"setting": n, "value": "off", "source": _source(picture, n)} for n in off),
         confidence=Confidence.PROVEN,
         refuted_by=f"SHOW {off[0]} in a new session answers on",
@@ -113,7 +115,7 @@ def _source(picture: Picture, setting: str) -> str | None:
 def _table_off(picture: Picture, root: int, rows: Sequence[Relation]) -> Finding:
     name = picture.relation_name(root)
     matters = [reason for row in rows if (reason := _matters(picture, row))]
-    inside = f" for {len(rows)} of its partitions" if root != rows[0].oid else ""
+    inside = f" for {amount(len(rows), 'partition')}" if root != rows[0].oid else ""
     return Finding(
         rule="autovacuum-off",
         object=name,
@@ -217,11 +219,13 @@ def vacuum_thresholds(picture: Picture, _: Answers) -> Examination:
         for row in autovacuum.users_tables(picture)
         if (picture.rows(row.oid) or 0) >= LARGE_ROWS
     ]
+    if picture.server.in_recovery:
+        return Examination(of=len(large), unknown=autovacuum.STANDBY)
     seconds = picture.window.seconds
     if seconds is None or seconds < SETTLED_SECONDS:
-        return Examination(
-            of=len(large), unknown="rates need a window of an hour at least, of known length"
-        )
+        covered = "since when is not known" if seconds is None else f"for {duration(seconds)} only"
+        reason = f"counters cover changes {covered}, and rates need an hour. Try: look again later"
+        return Examination(of=len(large), unknown=reason)
     judged = [row for row in large if row.oid in picture.table_statistics]
     found = [patience for row in judged if (patience := _patience(picture, row))]
     groups: dict[int, list[Patience]] = defaultdict(list)
@@ -230,7 +234,7 @@ def vacuum_thresholds(picture: Picture, _: Answers) -> Examination:
     return Examination(
         examined=len(judged),
         of=len(large),
-        unknown="the others have no counters",
+        unknown="some large tables show no counters: they were made or dropped meanwhile",
         findings=tuple(_impatient(picture, root, group) for root, group in groups.items()),
     )
 
@@ -251,7 +255,8 @@ def _patience(picture: Picture, row: Relation) -> Patience | None:
     options = {"autovacuum_vacuum_scale_factor": "0", "autovacuum_vacuum_threshold": daily}
     return Patience(
         relation=row,
-        claim=f"is vacuumed after {trigger:,.0f} dead rows only, every {days:,.0f} days",
+        claim=f"is vacuumed only after {trigger:,.0f} dead rows, about every "
+        f"{duration(days * 86_400)}",
         options=options,
         evidence={"trigger_rows": round(trigger), "dead_rows_per_day": round(per_day)},
     )
@@ -266,7 +271,7 @@ def _insert_only(picture: Picture, row: Relation, counted: TableStatistics) -> P
     days = (trigger - counted.inserted_since_vacuum) / per_day if per_day else math.inf
     if days < NEVER_DAYS:
         return None
-    when = "never" if math.isinf(days) else f"in {days:,.0f} days"
+    when = "never" if math.isinf(days) else f"in {duration(days * 86_400)}"
     return Patience(
         relation=row,
         claim=f"takes inserts only, {seen:.0%} of its pages are all-visible, and the next vacuum "

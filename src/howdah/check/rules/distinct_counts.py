@@ -29,7 +29,7 @@ FEWEST_ROWS = 10_000  # smaller tables are read in full whatever the planner bel
 FRESH_SHARE = 0.1  # of the rows changed since ANALYZE: beyond it the two facts are of two times
 DISTINCT_FACTOR = 2.0  # between what is recorded and what is proven; the sample's own error is less
 PARENT_FACTOR = 1.5  # distinct references over rows of the referenced table
-NO_SIGHT = "the role may not read their statistics, or they are not of the same time as the rows"
+NOT_OF_NOW = "some columns have no statistics, or a tenth of their rows changed since. Try: ANALYZE"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,7 +71,7 @@ def n_distinct_off(picture: Picture, _: Answers) -> Examination:
     return Examination(
         examined=len(judged),
         of=len(checks),
-        unknown=NO_SIGHT,
+        unknown=picture.snapshot.column_statistics.reason or NOT_OF_NOW,
         findings=tuple(_distinct(picture, each) for each in off.values()),
     )
 
@@ -85,10 +85,16 @@ def distinct_count(recorded: float, rows: float) -> float:
     return max(1.0, min(count, max(1.0, rows)))
 
 
+def _is_small(picture: Picture, relation: int) -> bool:
+    """Whether a table is certainly too small for its statistics to matter."""
+    rows = picture.rows(relation)
+    return picture.is_void(relation) or (rows is not None and rows < FEWEST_ROWS)
+
+
 def _fresh_rows(picture: Picture, relation: int) -> float | None:
     """The table's rows, if its statistics are of the same time and it is large enough."""
-    row, rows = picture.relations.get(relation), picture.rows(relation)
-    if row is None or rows is None or rows < FEWEST_ROWS:
+    rows = picture.rows(relation)
+    if rows is None:
         return None
     return rows if changed_share(picture, relation) < FRESH_SHARE else None
 
@@ -104,10 +110,16 @@ Check = Contradiction | bool | None  # contradicted, judged and consistent, not 
 
 
 def _composite_keys(picture: Picture) -> Iterator[Check]:
-    users = {row.oid for row in picture.user_relations if row.kind in "rm"}
+    users = {
+        row.oid
+        for row in picture.user_relations
+        if row.kind in "rm" and not _is_small(picture, row.oid)
+    }
     for index in picture.snapshot.indexes.rows:
         keys = index.columns[: index.key_count]
         whole = index.predicate is None and 0 not in keys and index.is_valid
+        columns = [picture.column(index.relation, key) for key in keys]
+        whole = whole and all(column and column.not_null for column in columns)  # nulls repeat
         if index.relation in users and index.is_unique and whole and len(keys) > 1:
             rows = _fresh_rows(picture, index.relation)
             yield None if rows is None else _composite(picture, index, keys, rows)
@@ -117,8 +129,7 @@ def _composite(picture: Picture, index: Index, keys: Sequence[int], rows: float)
     """The product of the columns' distinct counts bounds the number of keys from above."""
     counts = {key: _distinct_of(picture, index.relation, key, rows) for key in keys}
     known = {key: count for key, count in counts.items() if count is not None}
-    columns = [picture.column(index.relation, key) for key in keys]
-    if len(known) < len(keys) or not all(column and column.not_null for column in columns):
+    if len(known) < len(keys):
         return None
     product = 1.0
     for count in known.values():
@@ -142,7 +153,8 @@ def _composite(picture: Picture, index: Index, keys: Sequence[int], rows: float)
 
 def _references(picture: Picture) -> Iterator[Check]:
     for key in picture.snapshot.constraints.rows:
-        if key.kind == "f" and len(key.columns) == 1 and key.is_validated and key.is_enforced:
+        bounds = key.kind == "f" and len(key.columns) == 1 and key.is_validated and key.is_enforced
+        if bounds and not _is_small(picture, key.relation):
             yield _reference(picture, key)
 
 
@@ -183,7 +195,7 @@ def _distinct(picture: Picture, found: Contradiction) -> Finding:
         rule="n-distinct-off",
         object=name,
         severity=Severity.WARNING,
-        claim=f"the statistics give {name} {found.recorded:,.0f} distinct values, but there are "
+        claim=f"The statistics give {name} {found.recorded:,.0f} distinct values, but there are "
         f"{bound} {found.proven:,.0f}: {found.because}.",
         evidence=(
             {

@@ -10,7 +10,8 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Sequence
 
-from howdah.check import harm, remedies
+from howdah.check import analyzing, autovacuum, harm, remedies
+from howdah.check.amounts import percent
 from howdah.check.column_facts import changed_share, column_name, fed_columns, scans_per_hour
 from howdah.check.model import (
     Answers,
@@ -24,12 +25,13 @@ from howdah.snapshot.facts.catalog import ColumnStatistics
 from howdah.snapshot.picture import Picture
 
 BEYOND_SPANS = 0.05  # past the last bound, in spans of the whole histogram: five buckets of 100
-BEYOND_MODIFIED = 0.02  # of the rows changed since ANALYZE: less cannot put many rows past it
+# An index lets the planner look up the column's end, so only a range that has doubled misleads it.
+BEYOND_SPANS_INDEXED = 1.0
 FEWEST_ROWS = 10_000  # smaller tables are read in full whatever the planner believes
 LOW_CORRELATION = 0.5
 INSERTED_SHARE = 0.9  # of the rows that the window saw come in: it knows their order
 FREQUENT_TOTAL = 0.9  # of the rows are frequent values: the histogram speaks for few
-NO_SIGHT = "the role may not read their statistics, or they were never analysed"
+NEVER_ANALYZED = "some columns have no statistics: their tables were never analysed. Try: ANALYZE"
 
 
 def _analyzed(picture: Picture) -> list[ColumnStatistics]:
@@ -47,20 +49,25 @@ def _analyzed(picture: Picture) -> list[ColumnStatistics]:
     title="New rows past the last histogram bound",
     severity=Severity.WARNING,
     objects="columns that only grow",
-    needs=("relations", "columns", "column_statistics", "table_statistics"),
+    needs=("relations", "columns", "column_statistics", "table_statistics", "settings"),
     what="Columns fed by a sequence or by the clock whose newest values lie past the last bound of "
-    "the histogram, in tables that changed since the last ANALYZE.",
+    "the histogram by a twentieth of its span (by all of it where an index leads with the column), "
+    "in tables whose automatic ANALYZE is off, or overdue twice over and for an hour.",
     why="The planner believes that hardly any row is past the last bound: a query for the newest "
     "rows is planned for one row and meets many thousands.",
-    wrong_when="Where an index leads with the column, the planner looks up its end at planning "
-    "time: the estimate is then too low by a factor rather than next to nothing. A sequence may "
-    "run ahead of the rows, by its cache or by rolled back inserts.",
+    wrong_when="Between two automatic ANALYZEs the newest rows of every growing table are past the "
+    "last bound; that is not reported, although it can mislead a plan in the meantime. Where an "
+    "index leads with the column, the planner looks up its end at planning time: the estimate is "
+    "then too low by a factor rather than next to nothing. A sequence may run ahead of the rows, "
+    "by its cache or by rolled back inserts.",
     source="Measured on 15 and 18: 40,000 rows past the last bound were estimated as 14 without "
     "an index, and as 1,367 with one",
 )
 def beyond_last_bound(picture: Picture, _: Answers) -> Examination:
-    """Columns whose known newest value is past their last bound."""
+    """Columns whose known newest value is past their last bound, where ANALYZE does not come."""
     rows = [row for row in _analyzed(picture) if row.histogram_bounds]
+    if picture.server.in_recovery:
+        return Examination(of=len(rows), unknown=autovacuum.STANDBY)
     told = [row for row in rows if row.beyond_last_bound is not None]
     return Examination(
         examined=len(told),
@@ -78,10 +85,11 @@ def _untold(picture: Picture, rows: Sequence[ColumnStatistics]) -> int:
 
 def _is_beyond(picture: Picture, row: ColumnStatistics) -> bool:
     rows = picture.rows(row.relation) or 0.0
+    least = BEYOND_SPANS_INDEXED if _leads_index(picture, row) else BEYOND_SPANS
     return (
-        (row.beyond_last_bound or 0.0) >= BEYOND_SPANS
-        and changed_share(picture, row.relation) >= BEYOND_MODIFIED
+        (row.beyond_last_bound or 0.0) >= least
         and rows >= FEWEST_ROWS
+        and bool(analyzing.neglect(picture, picture.relations[row.relation]))
     )
 
 
@@ -103,8 +111,9 @@ def _beyond(picture: Picture, row: ColumnStatistics) -> Finding:
         rule="beyond-last-bound",
         object=name,
         severity=Severity.NOTICE if indexed else Severity.WARNING,
-        claim=f"the newest values of {name} lie {spans:.0%} of the histogram's span past its last "
-        f"bound, and {share:.0%} of the table changed since ANALYZE.",
+        claim=f"The newest values of {name} lie {percent(spans)} of the histogram's span past its "
+        f"last bound, {percent(share)} of the table changed since the last ANALYZE, and "
+        f"{analyzing.neglect(picture, relation)}.",
         evidence=(
             {
                 "column": name,
@@ -130,7 +139,7 @@ def _beyond(picture: Picture, row: ColumnStatistics) -> Finding:
     id="correlation-off",
     title="Correlation contradicted",
     severity=Severity.NOTICE,
-    objects="columns whose rows' order is known",
+    objects="columns fed by a sequence, in tables of 10,000 rows and more",
     needs=("relations", "columns", "sequences", "column_statistics", "table_statistics"),
     what="Columns fed by a sequence, in tables that only ever took inserts, whose recorded "
     "correlation with the physical order is low.",
@@ -142,8 +151,12 @@ def _beyond(picture: Picture, row: ColumnStatistics) -> Finding:
 )
 def correlation_off(picture: Picture, _: Answers) -> Examination:
     """Sequence-fed columns of insert-only tables, by their recorded correlation."""
-    users = {row.oid for row in picture.user_relations if row.kind == "r"}
-    columns = [pair for pair in sorted(fed_columns(picture)) if pair[0] in users]
+    large = {
+        row.oid
+        for row in picture.user_relations
+        if row.kind == "r" and not _is_small(picture, row.oid)
+    }
+    columns = [pair for pair in sorted(fed_columns(picture)) if pair[0] in large]
     judged = [
         row
         for relation, column in columns
@@ -155,15 +168,22 @@ def correlation_off(picture: Picture, _: Answers) -> Examination:
     return Examination(
         examined=len(judged),
         of=len(columns),
-        unknown="no other fact tells in which order the others' rows lie",
+        unknown="in some tables rows were changed, or came in before the counters began: their "
+        "order is not known",
         findings=tuple(_correlation(picture, row) for row in low),
     )
+
+
+def _is_small(picture: Picture, relation: int) -> bool:
+    """Whether a table is certainly too small for the order of its rows to matter."""
+    rows = picture.rows(relation)
+    return picture.is_void(relation) or (rows is not None and rows < FEWEST_ROWS)
 
 
 def _is_in_order(picture: Picture, relation: int) -> bool:
     """Whether the window saw nearly all rows come in, and none leave or move."""
     counted, rows = picture.table_statistics.get(relation), picture.rows(relation)
-    if counted is None or not rows or rows < FEWEST_ROWS:
+    if counted is None or not rows:
         return False
     is_still = counted.updated == 0 and counted.deleted == 0
     return is_still and counted.inserted >= INSERTED_SHARE * max(rows, float(counted.live))
@@ -176,8 +196,8 @@ def _correlation(picture: Picture, row: ColumnStatistics) -> Finding:
         rule="correlation-off",
         object=name,
         severity=Severity.NOTICE,
-        claim=f"{name} is recorded with a correlation of {row.correlation or 0.0:.2f}, but its "
-        f"{counted.inserted:,} rows came in from a sequence and none was moved since.",
+        claim=f"The statistics give {name} a correlation of {row.correlation or 0.0:.2f}, but its "
+        f"{counted.inserted:,} rows came from a sequence and none has moved since.",
         evidence=(
             {
                 "column": name,
@@ -226,14 +246,18 @@ def histogram_looks_wrong(picture: Picture, _: Answers) -> Examination:
     return Examination(
         examined=len(rows),
         of=len(indexed),
-        unknown=NO_SIGHT,
+        unknown=picture.snapshot.column_statistics.reason or NEVER_ANALYZED,
         findings=tuple(_histogram(picture, root, group) for root, group in groups.items()),
     )
 
 
 def _indexed(picture: Picture) -> set[tuple[int, int]]:
     """Columns that lead an index of a user's table."""
-    users = {row.oid for row in picture.user_relations if row.kind in "rm"}
+    users = {
+        row.oid
+        for row in picture.user_relations
+        if row.kind in "rm" and not picture.is_void(row.oid)
+    }
     return {
         (index.relation, index.columns[0])
         for index in picture.snapshot.indexes.rows
@@ -253,7 +277,7 @@ def _histogram(picture: Picture, root: int, group: Sequence[ColumnStatistics]) -
         rule="histogram-looks-wrong",
         object=name,
         severity=Severity.NOTICE,
-        claim=f"the histogram of {column_name(picture, first.relation, first.column)} describes "
+        claim=f"The histogram of {column_name(picture, first.relation, first.column)} describes "
         f"{left:.1%} of the rows: {first.most_common_count} frequent values cover "
         f"{first.most_common_total:.1%} and are left out of it, as they should be.",
         evidence=tuple(

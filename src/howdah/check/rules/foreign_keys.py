@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from howdah.check import harm
+from howdah.check.amounts import pages_size
 from howdah.check.foreign_key_index import index_for
 from howdah.check.foreign_key_service import certainly_serves, question
 from howdah.check.index_algebra import is_usable
@@ -161,8 +162,8 @@ def _finding(picture: Picture, key: Constraint, unserved: list[int], answers: An
         rule="foreign-key-without-index",
         object=f"{child}.{key.name}",
         severity=Severity.WARNING if costly else Severity.NOTICE,
-        claim=f"No index of {child} serves ({columns}): each delete in {parent} reads all "
-        f"{pages} pages of it.",
+        claim=f"No index of {child} serves ({columns}): each delete in {parent} reads "
+        f"{f'all {pages_size(pages)} of it' if pages else 'the whole table, empty as yet'}.",
         evidence=(
             {
                 "foreign_key": key.name,

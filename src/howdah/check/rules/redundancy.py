@@ -89,7 +89,7 @@ def _claim(name: str, other: str, index: Index, survivor: Index) -> str:
     if index.key_count == survivor.key_count:
         return f"{name} is covered by {other}, which has the same keys and stays."
     keys = ", ".join(index.column_definitions[: index.key_count])
-    return f"{name} ({keys}) is how {other} begins, which stays."
+    return f"{name} ({keys}) repeats the leading keys of {other}, which stays."
 
 
 def _evidence(picture: Picture, part: str, index: Index) -> dict[str, object]:

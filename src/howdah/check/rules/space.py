@@ -13,6 +13,7 @@ from typing import Any
 from psycopg import sql
 
 from howdah.check import autovacuum, harm, remedies
+from howdah.check.amounts import counted, pages_size, size
 from howdah.check.model import (
     Answers,
     Confidence,
@@ -25,6 +26,7 @@ from howdah.check.model import (
 )
 from howdah.snapshot.facts.catalog import Index, Relation
 from howdah.snapshot.facts.measured import IndexSpace, TableSpace
+from howdah.snapshot.measure import FEWEST_INDEX_PAGES
 from howdah.snapshot.picture import PAGE_BYTES, Picture
 
 TABLE_WASTE_SHARE = 0.40  # of a table: less is the room that updates reuse
@@ -36,7 +38,7 @@ EMPTY_SHARE = 0.30  # of a B-tree's pages
 SHAPE_DEAD_ROWS = 60_000  # leave some hundred empty pages of the narrowest key
 EMPTY_PAGES = 64  # 512 kB: a queue's index is read so often that little is enough
 BTREE_FILLFACTOR = 90  # the server's default
-NOT_MEASURED = "not measured: over the I/O budget"
+NOT_MEASURED = "some were not measured: over the I/O budget. Try: --measure-megabytes 1024"
 
 
 # --- table bloat ----------------------------------------------------------------------------------
@@ -64,7 +66,7 @@ def table_bloat(picture: Picture, _: Answers) -> Examination:
     for row in rows:
         if _is_bloated(picture, row):
             groups[picture.root(row.relation)].append(row)
-    empty = {row.relation for row in picture.snapshot.sizes.rows if not row.bytes} & tables
+    empty = {oid for oid in tables if picture.is_void(oid)}
     return Examination(
         examined=len({row.relation for row in rows} | empty),
         of=len(tables) + picture.snapshot.relations.left_out,
@@ -96,14 +98,14 @@ def _table_bloat(picture: Picture, root: int, group: Sequence[TableSpace]) -> Fi
     name = picture.relation_name(root)
     pages = sum(_wasted_pages(picture, row) for row in group)
     share = pages * PAGE_BYTES / sum(row.bytes for row in group)
-    inside = f"{len(group)} partitions of " if root != group[0].relation else ""
+    inside = f"{counted(len(group), 'partition')} of " if root != group[0].relation else ""
     scans = sum(_scans(picture, row.relation) for row in group)
     return Finding(
         rule="table-bloat",
         object=name,
         severity=Severity.WARNING if pages >= LARGE_WASTE_PAGES else Severity.NOTICE,
-        claim=f"{share:.0%} of {inside}{name} is dead or free: {_megabytes(pages)} of "
-        f"{_megabytes(sum(row.bytes for row in group) / PAGE_BYTES)}.",
+        claim=f"{share:.0%} of {inside}{name} is dead or free: {pages_size(pages)} of "
+        f"{size(sum(row.bytes for row in group))}.",
         evidence=tuple(_table_evidence(picture, row) for row in group[:5]),
         confidence=Confidence.PROVEN,
         refuted_by="pgstattuple_approx of the table with a smaller dead_tuple_percent and "
@@ -118,10 +120,6 @@ def _table_bloat(picture: Picture, root: int, group: Sequence[TableSpace]) -> Fi
 def _scans(picture: Picture, relation: int) -> int:
     row = picture.table_statistics.get(relation)
     return row.sequential_scans if row else 0
-
-
-def _megabytes(pages: float) -> str:
-    return f"{pages * PAGE_BYTES / 1024**2:,.0f} MB"
 
 
 def _table_evidence(picture: Picture, row: TableSpace) -> dict[str, Any]:
@@ -169,7 +167,7 @@ def index_bloat(picture: Picture, _: Answers) -> Examination:
     rows = _measured(picture)
     found = [_index_bloat(picture, row) for row in rows if _is_sparse(picture, row)]
     return Examination(
-        examined=len(rows),
+        examined=len({row.index for row in rows} | _tiny(picture)),
         of=_btrees(picture),
         unknown=picture.snapshot.index_space.reason or NOT_MEASURED,
         findings=tuple(found),
@@ -180,6 +178,12 @@ def _measured(picture: Picture) -> list[IndexSpace]:
     """The measurements of users' indexes."""
     users = {row.oid for row in _users_btrees(picture)}
     return [row for row in picture.snapshot.index_space.rows if row.index in users]
+
+
+def _tiny(picture: Picture) -> set[int]:
+    """Users' indexes of a page or two: known to waste nothing without being read."""
+    sizes = {row.oid: picture.measured_pages(row.oid) for row in _users_btrees(picture)}
+    return {oid for oid, pages in sizes.items() if pages is not None and pages < FEWEST_INDEX_PAGES}
 
 
 def _users_btrees(picture: Picture) -> Iterable[Index]:
@@ -217,7 +221,7 @@ def _index_bloat(picture: Picture, row: IndexSpace) -> Finding:
         object=name,
         severity=Severity.WARNING if pages >= LARGE_WASTE_PAGES else Severity.NOTICE,
         claim=f"{name} is filled to {row.leaf_density:.0%}: a rebuild frees "
-        f"{_megabytes(pages)} of {_megabytes(row.bytes / PAGE_BYTES)}.",
+        f"{pages_size(pages)} of {size(row.bytes)}.",
         evidence=(_index_evidence(picture, row),),
         confidence=Confidence.PROVEN,
         refuted_by="pgstatindex of the index with a leaf density near its fillfactor",
@@ -266,7 +270,7 @@ def queue_index_pages(picture: Picture, _: Answers) -> Examination:
     rows = _measured(picture)
     found = [_empty(picture, row) for row in rows if _is_empty(row)]
     return Examination(
-        examined=len(rows),
+        examined=len({row.index for row in rows} | _tiny(picture)),
         of=_btrees(picture),
         unknown=picture.snapshot.index_space.reason or NOT_MEASURED,
         findings=tuple(found),
@@ -292,7 +296,8 @@ def _empty(picture: Picture, row: IndexSpace) -> Finding:
         rule="queue-index-pages",
         object=name,
         severity=Severity.NOTICE,
-        claim=f"{empty_share(row):.0%} of the pages of {name} are empty or deleted ({pages:,}).",
+        claim=f"{empty_share(row):.0%} of the pages of {name} are empty or deleted: "
+        f"{pages_size(pages)}.",
         evidence=(_index_evidence(picture, row),),
         confidence=Confidence.PROVEN,
         refuted_by="pgstatindex of the index with few empty_pages and deleted_pages",

@@ -10,7 +10,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from howdah.check import autovacuum, harm, pace, remedies
+from howdah.check import analyzing, autovacuum, harm, pace, remedies
+from howdah.check.amounts import counted as amount
+from howdah.check.amounts import duration
 from howdah.check.model import (
     Answers,
     Confidence,
@@ -25,8 +27,6 @@ from howdah.snapshot.facts.counters import TableStatistics
 from howdah.snapshot.picture import Picture
 
 FEWEST_ROWS = 1_000  # smaller tables are read in full whatever the planner believes
-OVERDUE_FACTOR = 2.0  # over the trigger by so much, autovacuum was not simply about to come
-LONG_SECONDS = 3600.0  # since the last ANALYZE: not the load of a moment ago
 SETTLED_SECONDS = 3600.0  # a window shorter than this has not seen what a table needs
 GROWN_FACTOR = 1.5  # rows now over rows then, either way
 NAMED = 5  # partitions in the evidence
@@ -80,6 +80,8 @@ class Stale:
 def stale_statistics(picture: Picture, _: Answers) -> Examination:
     """Tables over their analyze trigger for long; partitions told at their parent."""
     tables = autovacuum.users_tables(picture)
+    if picture.server.in_recovery:
+        return Examination(of=len(tables), unknown=autovacuum.STANDBY)
     judged = [row for row in tables if _is_judged(picture, row)]
     groups: dict[int, list[Stale]] = defaultdict(list)
     for row in judged:
@@ -89,7 +91,8 @@ def stale_statistics(picture: Picture, _: Answers) -> Examination:
         examined=len(judged),
         of=len(tables) + picture.snapshot.relations.left_out,
         unknown=picture.snapshot.relations.reason
-        or "no ANALYZE of the others is in the window, which began too recently to tell",
+        or "some tables show no ANALYZE since the counters began, which is less than an hour ago. "
+        "Try: look again later",
         findings=tuple(_stale_table(picture, root, group) for root, group in groups.items()),
     )
 
@@ -100,6 +103,8 @@ def _last(row: TableStatistics) -> Any:
 
 def _is_judged(picture: Picture, row: Relation) -> bool:
     """Whether the count of modifications began at an ANALYZE, or is large enough anyhow."""
+    if picture.is_void(row.oid):
+        return True
     counted, trigger = picture.table_statistics.get(row.oid), autovacuum.analyze_due(picture, row)
     if counted is None or trigger is None:
         return False
@@ -110,33 +115,32 @@ def _is_judged(picture: Picture, row: Relation) -> bool:
 
 
 def _stale(picture: Picture, row: Relation) -> Stale | None:
-    counted, trigger = picture.table_statistics[row.oid], autovacuum.analyze_due(picture, row)
-    modified = counted.modified_since_analyze
-    if trigger is None or modified <= trigger or max(modified, counted.live) < FEWEST_ROWS:
+    counted, cause = picture.table_statistics.get(row.oid), analyzing.neglect(picture, row)
+    if counted is None or max(counted.modified_since_analyze, counted.live) < FEWEST_ROWS:
         return None
-    seconds = pace.seconds_ago(picture, _last(counted))
-    off = not autovacuum.is_enabled(row.options)
-    if autovacuum.is_enabled_on_server(picture) is False or off:
-        cause = "autovacuum is off for the table" if off else "autovacuum is off on the server"
-    elif modified > OVERDUE_FACTOR * trigger and (seconds is None or seconds > LONG_SECONDS):
-        cause = "autovacuum has not come"
-    else:
+    if not cause or picture.is_void(row.oid):
         return None
-    return Stale(relation=row, statistics=counted, trigger=trigger, cause=cause, seconds=seconds)
+    return Stale(
+        relation=row,
+        statistics=counted,
+        trigger=autovacuum.analyze_due(picture, row) or 0.0,
+        cause=cause,
+        seconds=analyzing.since_analyze(picture, counted),
+    )
 
 
 def _stale_table(picture: Picture, root: int, group: Sequence[Stale]) -> Finding:
     group = sorted(group, key=lambda stale: -stale.statistics.modified_since_analyze)
     name, worst = picture.relation_name(root), group[0]
     modified = sum(stale.statistics.modified_since_analyze for stale in group)
-    inside = f" in {len(group)} partitions" if root != worst.relation.oid else ""
+    inside = f" in {amount(len(group), 'partition')}" if root != worst.relation.oid else ""
     ago = "and no ANALYZE is recorded" if worst.seconds is None else _ago(worst.seconds)
     relation = picture.relations[root]
     return Finding(
         rule="stale-statistics",
         object=name,
         severity=Severity.WARNING,
-        claim=f"{modified:,} rows of {name} changed{inside} {ago}: {worst.cause}.",
+        claim=f"{amount(modified, 'row')} of {name} changed{inside} {ago}: {worst.cause}.",
         evidence=tuple(stale.evidence for stale in group[:NAMED]),
         confidence=Confidence.MEASURED,
         refuted_by="n_mod_since_analyze of the table below its trigger a few minutes from now",
@@ -148,7 +152,7 @@ def _stale_table(picture: Picture, root: int, group: Sequence[Stale]) -> Finding
 
 
 def _ago(seconds: float) -> str:
-    return f"since the last ANALYZE {seconds / 3600:,.1f} hours ago"
+    return f"since the last ANALYZE {duration(seconds)} ago"
 
 
 def _scans(picture: Picture, row: TableStatistics) -> float | None:
@@ -258,7 +262,7 @@ def _parent_finding(picture: Picture, parent: Parent) -> Finding:
     told = (
         "was never analysed as a whole"
         if parent.rows_then < 0
-        else f"was analysed as a whole when it had {parent.rows_then:,.0f}"
+        else f"was last analysed as a whole when it held {parent.rows_then:,.0f}"
     )
     pages = sum(picture.pages(leaf) for leaf in leaves)
     scans = max((_leaf_scans(picture, leaf) for leaf in leaves), default=0)
@@ -269,7 +273,8 @@ def _parent_finding(picture: Picture, parent: Parent) -> Finding:
         rule="partition-parent-never-analyzed",
         object=name,
         severity=Severity.WARNING,
-        claim=f"{name} holds {parent.rows:,.0f} rows in {len(leaves)} partitions and {told}.",
+        claim=f"{name} holds {amount(parent.rows, 'row')} in "
+        f"{amount(len(leaves), 'partition')} and {told}.",
         evidence=(parent.evidence,),
         confidence=Confidence.PROVEN,
         refuted_by="rows of the table in pg_stats where inherited is true, as new as its rows",

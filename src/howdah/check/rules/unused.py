@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from howdah.check import remedies
+from howdah.check.amounts import counted, pages_size
 from howdah.check.foreign_key_service import certainly_serves
 from howdah.check.index_algebra import duty, is_usable
 from howdah.check.index_upkeep import Upkeep, upkeep, with_parts
@@ -127,8 +128,9 @@ def _finding(picture: Picture, index: Index, cost: Upkeep, *, busy: bool) -> Fin
         rule="unused-index",
         object=name,
         severity=Severity.WARNING if busy else Severity.NOTICE,
-        claim=f"No scan used {name} in {days:.0f} days, in which {cost.entries} entries were "
-        f"written to it; it takes {cost.pages} pages.",
+        claim=f"No scan used {name} in {days:.0f} days, in which "
+        f"{counted(cost.entries, 'entry was', 'entries were')} written to it; it takes "
+        f"{pages_size(cost.pages)}.",
         evidence=(
             {
                 "index": name,

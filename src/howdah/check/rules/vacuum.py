@@ -79,6 +79,8 @@ class Dead:
 def dead_rows(picture: Picture, _: Answers) -> Examination:
     """Tables over their effective trigger that are not being vacuumed, with the cause."""
     tables = autovacuum.users_tables(picture)
+    if picture.server.in_recovery:
+        return Examination(of=len(tables), unknown=autovacuum.STANDBY)
     judged = [row for row in tables if _is_judged(picture, row)]
     found = [dead for row in judged if (dead := _dead(picture, row))]
     groups = _by_root(picture, found)
@@ -87,13 +89,16 @@ def dead_rows(picture: Picture, _: Answers) -> Examination:
         of=len(tables) + picture.snapshot.relations.left_out,
         unknown=picture.snapshot.relations.reason
         or (autovacuum.HIDDEN if autovacuum.hides_vacuums(picture) else "")
-        or "the counters of the others began too recently to tell",
+        or "some tables were not vacuumed since the counters began, which is less than an hour "
+        "ago. Try: look again later",
         findings=tuple(_dead_rows(picture, root, group) for root, group in groups.items()),
     )
 
 
 def _is_judged(picture: Picture, row: Relation) -> bool:
     """Whether the counters say something about this table: see `wrong_when`."""
+    if picture.is_void(row.oid):
+        return True
     statistics, trigger = picture.table_statistics.get(row.oid), autovacuum.vacuum_due(picture, row)
     if statistics is None or trigger is None:
         return False
@@ -112,8 +117,10 @@ def _is_settled(picture: Picture, row: TableStatistics) -> bool:
 
 
 def _dead(picture: Picture, row: Relation) -> Dead | None:
-    statistics, trigger = picture.table_statistics[row.oid], autovacuum.vacuum_due(picture, row)
-    if trigger is None or statistics.dead <= max(trigger, FEWEST_DEAD):
+    statistics, trigger = picture.table_statistics.get(row.oid), autovacuum.vacuum_due(picture, row)
+    if statistics is None or trigger is None or picture.is_void(row.oid):
+        return None
+    if statistics.dead <= max(trigger, FEWEST_DEAD):
         return None
     if row.oid in autovacuum.vacuumed_now(picture):
         return None
@@ -175,8 +182,8 @@ def _dead_rows(picture: Picture, root: int, group: Sequence[Dead]) -> Finding:
         rule="dead-rows",
         object=name,
         severity=Severity.WARNING,
-        claim=f"{name} has {rows:,} dead rows{inside}, {rows / _sum(group):.1f} times what brings "
-        f"autovacuum: {worst.cause}.",
+        claim=f"{name} has {rows:,} dead rows{inside}, {rows / _sum(group):,.1f} times as many as "
+        f"bring autovacuum: {worst.cause}.",
         evidence=tuple(dead.evidence for dead in group[:NAMED]),
         confidence=Confidence.MEASURED,
         refuted_by="n_dead_tup below the trigger a few minutes from now",
