@@ -50,7 +50,7 @@ class Taken(msgspec.Struct, frozen=True, kw_only=True):
     held_seconds: float  # how long the snapshot that holds the horizon was open
     megabytes: float  # peak resident memory of the process
     file_bytes: int
-    not_known: tuple[str, ...]  # facts that were neither present nor empty, with why
+    not_known: tuple[str, ...]  # facts that were asked for and could not be read, with why
 
 
 class Figure(msgspec.Struct, frozen=True, kw_only=True):
@@ -97,7 +97,7 @@ def _grow(connection: psycopg.Connection, made: int, wanted: int) -> None:
     block: str = _LOAD.text("tables")
     for first in range(made + 1, wanted + 1, _BATCH):
         last = min(first + _BATCH - 1, wanted)
-        statement = sql.SQL(block).format(first=sql.Literal(first), last=sql.Literal(last))  # type: ignore[arg-type] # a block of ours, not a literal
+        statement = sql.SQL(block).format(first=sql.Literal(first), last=sql.Literal(last))
         connection.execute(statement)
     connection.execute("VACUUM ANALYZE pg_catalog.pg_class, pg_catalog.pg_attribute")
 

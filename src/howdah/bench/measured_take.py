@@ -14,6 +14,7 @@ import msgspec
 from howdah.bench.collector import Taken
 from howdah.clock import SYSTEM_CLOCK
 from howdah.snapshot import collect, file
+from howdah.snapshot.facts import Status
 from howdah.snapshot.model import fact_types
 from howdah.snapshot.options import QUICK
 
@@ -34,7 +35,7 @@ def main() -> None:
         not_known=tuple(
             f"{name}: {fact.status} {fact.reason}".strip()
             for name, fact in facts.items()
-            if not fact.known
+            if not fact.known and fact.status is not Status.SKIPPED
         ),
     )
     sys.stdout.buffer.write(msgspec.json.encode(taken))

@@ -37,24 +37,27 @@ def snapshot(
     if as_json:
         typer.echo(msgspec.json.encode(figures).decode())
     else:
-        Console(file=sys.stdout, highlight=False).print(_table(figures))
+        _show(figures, Console(file=sys.stdout, highlight=False))
     if not all(figure.met for figure in figures):
         raise typer.Exit(1)
 
 
-def _table(figures: tuple[collector.Figure, ...]) -> Table:
-    table = Table(title="howdah bench snapshot", title_justify="left")
+def _show(figures: tuple[collector.Figure, ...], console: Console) -> None:
+    table = Table(box=None, pad_edge=False)
     for heading in ("relations", "seconds", "x bare", "held s", "peak MB", "file MB", "targets"):
-        table.add_column(heading, justify="right")
+        table.add_column(heading, justify="right", no_wrap=True)
     for figure in figures:
         taken, target = figure.taken, figure.target
         table.add_row(
             f"{figure.relations:,}",
-            f"{taken.seconds:.2f} (< {target.seconds:g})",
+            f"{taken.seconds:.2f} < {target.seconds:g}",
             f"{figure.ratio_to_bare:.1f}",
-            f"{taken.held_seconds:.2f} (< {target.held_seconds:g})",
-            f"{taken.megabytes:.0f} (< {target.megabytes:g})",
+            f"{taken.held_seconds:.2f} < {target.held_seconds:g}",
+            f"{taken.megabytes:.0f} < {target.megabytes:g}",
             f"{taken.file_bytes / 1e6:.1f}",
             "met" if figure.met else "missed",
         )
-    return table
+    console.print(table)
+    for figure in figures:
+        for fact in figure.taken.not_known:
+            console.print(f"at {figure.relations:,}: {fact}")
