@@ -23,6 +23,7 @@ _STATUSES = "postgres/test_snapshot_statuses.py::"
 _VERSIONS = "postgres/test_traps_of_versions.py::"
 _TIME = "postgres/test_traps_of_time.py::"
 _SPACE = "postgres/test_traps_of_space.py::"
+_SIGHT = "postgres/test_traps_of_sight.py::"
 _BUILDS = "postgres/test_traps_of_builds.py::"
 _PLANNER = "postgres/test_sandbox_planner.py::"
 _SOURCE = "unit/test_traps_in_source.py::"
@@ -131,7 +132,7 @@ _TRAPS = {
         "pg_monitor sees no row of pg_stats, may run pgstattuple, and not amcheck",
         (
             _STATUSES + "test_t14_pg_monitor_sees_no_column_statistics_and_says_so",
-            _RULES + "test_estimates.py::test_roles_that_do_not_see_pg_stats_never_say_ok",
+            _SIGHT + "test_t14_a_rule_on_statistics_that_the_role_cannot_see_is_unknown",
             _RULES + "test_space.py::test_a_monitor_may_measure",
             _SOURCE + "test_t14_a_snapshot_calls_nothing_that_is_closed_to_pg_monitor",
         ),
@@ -175,6 +176,7 @@ _TRAPS = {
     "T20": Trap(
         "enforcing uniqueness counts as no scan, checks of foreign keys do",
         (
+            _SIGHT + "test_t20_an_index_that_only_refuses_rows_is_not_called_unused",
             _RULES
             + "test_unused.py::"
             + "test_unique_checks_do_not_count_as_scans_and_foreign_key_checks_do",
