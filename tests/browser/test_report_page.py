@@ -121,6 +121,14 @@ def test_the_narrow_picture_is_shown_on_a_narrow_page(
         assert page.evaluate(widths) == [drawn] * 5
 
 
+def test_before_and_after_stacks_on_a_narrow_page(running: Browser, files: dict[str, Path]) -> None:
+    overhang = "(e => e.scrollWidth - e.clientWidth)(document.querySelector('.changes').parentNode)"
+    tallest = "Math.max(...[...document.querySelectorAll('.changes tr')].map(r => r.offsetHeight))"
+    page = shown(running, files["before_after"], 390, dark=False)
+    assert page.evaluate(overhang) <= 0
+    assert page.evaluate(tallest) < 200
+
+
 def test_it_says_everything_without_scripts(running: Browser, files: dict[str, Path]) -> None:
     page = running.page(1400, dark=False)
     page.call("Emulation.setScriptExecutionDisabled", value=True)

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from io import StringIO
 
+import msgspec
 import pytest
 from rich.console import Console
 
 from howdah.check.diagnosis import Diagnosis
-from howdah.check.model import Kind
+from howdah.check.model import Kind, Remedy
 from howdah.report import terminal
 from howdah.report.contract import contract
 from tests.golden import samples
@@ -93,3 +95,32 @@ def test_colour_only_on_a_terminal_that_wants_it() -> None:
     terminal.render(contract(samples.diagnosis()), console)
     assert "\x1b[31" not in out.getvalue()
     assert "\x1b[32" not in out.getvalue()
+
+
+def with_evidence(*rows: Mapping[str, object]) -> Diagnosis:
+    finding = msgspec.structs.replace(samples.REDUNDANT, evidence=rows, remedies=(ADVICE,))
+    return samples.diagnosis((msgspec.structs.replace(samples.SICK[0], findings=(finding,)),))
+
+
+ADVICE = Remedy(operation="find-spills", arguments={}, sql=(), note="look first", manual=True)
+LONG = "SELECT *\n  FROM orders\n WHERE " + " OR ".join(f"customer_id = ${n}" for n in range(40))
+
+
+def test_a_long_statement_is_one_short_line_and_said_once() -> None:
+    of = with_evidence({"statement": LONG, "calls": 1}, {"statement": LONG, "calls": 2})
+    text = " ".join(printed(of).split())
+    assert "statement SELECT * FROM orders WHERE customer_id = $0" in text
+    assert "customer_id = $39" not in text
+    assert "statement as above, calls 2" in text
+    assert "customer_id = $39" in " ".join(printed(of, verbose=True).split())
+
+
+def test_the_same_row_of_evidence_is_printed_once() -> None:
+    same = {"waiter": "session 4", "mode": "ShareLock"}
+    assert printed(with_evidence(same, same, same)).count("waiter session 4") == 1
+
+
+def test_advice_without_a_statement_leaves_no_gap() -> None:
+    lines = printed(with_evidence({"a": 1})).splitlines()
+    at = next(n for n, line in enumerate(lines) if "find-spills" in line)
+    assert "note: look first" in lines[at + 1]

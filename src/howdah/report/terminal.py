@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
 
 from rich.console import Console
 from rich.padding import Padding
@@ -25,6 +26,7 @@ _STYLE = {
 _IN_FULL = 3  # findings of one rule that are shown in full; the others by name
 _ROWS = 3  # rows of evidence per finding
 _NAMES = 8  # names in a list of objects
+_LETTERS = 120  # of one value of evidence: a statement's beginning tells which it is
 
 
 def render(contract: Contract, console: Console, *, verbose: bool = False) -> None:
@@ -100,20 +102,38 @@ def _finding(entry: Entry, console: Console, verbose: bool) -> None:
 
 
 def _evidence(entry: Entry, verbose: bool) -> Iterator[str]:
-    """Rows of evidence as `name value` pairs; what the headline says already is left out."""
-    rows = entry.evidence if verbose else entry.evidence[:_ROWS]
+    """Rows of evidence as `name value` pairs; what was said already is left out.
+
+    Unless all is asked for, a long text is cut, and a text that an earlier row told in full is
+    not told again.
+    """
     alone = len(entry.evidence) == 1
-    for row in rows:
+    told: set[str] = set()
+    lines: dict[str, None] = {}
+    for row in entry.evidence:
         pairs = [
-            f"{wording.label(name)} {wording.value(name, value)}"
+            f"{wording.label(name)} {_told(name, value, told, verbose)}"
             for name, value in row.items()
-            if verbose or not (value in (None, "") or (alone and value == entry.object))
+            if verbose or not (value in (None, "", []) or (alone and value == entry.object))
         ]
         if pairs:
-            yield ", ".join(pairs)
-    left = len(entry.evidence) - len(rows)
-    if left:
-        yield f"and {wording.plural(left, 'row')} more"
+            lines[", ".join(pairs)] = None
+    shown = list(lines) if verbose else list(lines)[:_ROWS]
+    yield from shown
+    if len(lines) > len(shown):
+        yield f"and {wording.plural(len(lines) - len(shown), 'row')} more"
+
+
+def _told(name: str, value: Any, told: set[str], verbose: bool) -> str:
+    """A value on one line; a long text only once."""
+    text = " ".join(wording.value(name, value).split())
+    if verbose or len(text) <= _LETTERS:
+        return text
+    cut = text[: _LETTERS - 4].rstrip() + " ..."
+    if text in told:
+        return "as above"
+    told.add(text)
+    return cut
 
 
 def _doubts(entry: Entry, console: Console) -> None:
@@ -148,6 +168,8 @@ def _remedy(remedy: RemedyPart, console: Console, verbose: bool) -> None:
 def _sql(console: Console, statements: Iterable[str], runnable: bool) -> None:
     """Statements as they stand: one line stays one line, however narrow the terminal is."""
     lines = wording.script(statements, runnable=runnable).splitlines()
+    if not lines:
+        return  # advice without a statement
     text = Text("\n".join(f"    {line}" for line in lines), style="green" if runnable else "")
     console.print(text, soft_wrap=True)
 

@@ -130,7 +130,8 @@ def script(statements: Iterable[str], *, runnable: bool) -> str:
     >>> script(["DROP INDEX a"], runnable=False)
     '-- DROP INDEX a;'
     """
-    ended = [clean(statement.strip().removesuffix(";")) + ";" for statement in statements]
+    stripped = (statement.strip().removesuffix(";") for statement in statements)
+    ended = [f"{clean(statement)};" for statement in stripped if statement]
     prefix = "" if runnable else "-- "
     return "\n".join(f"{prefix}{line}" for each in ended for line in each.splitlines())
 

@@ -97,7 +97,8 @@ class Picture:
         return index.pages if index is not None else 0
 
     def rows(self, relation: int) -> float | None:
-        """The best count of live rows: the catalog's estimate, else the counter; None if neither.
+        """The best count of live rows: the catalog's estimate, else the counter; None if neither
+        tells.
 
         A partitioned table's is the sum over its leaves.
         """
@@ -111,7 +112,9 @@ class Picture:
         statistics = self.table_statistics.get(relation)
         if row.tuples >= 0:
             return row.tuples
-        return float(statistics.live) if statistics else None
+        if statistics is None or (not statistics.live and self.measured_pages(relation)):
+            return None  # never analysed, and a crash or a reset took the count
+        return float(statistics.live)
 
     def is_void(self, relation: int) -> bool:
         """Whether its main file was measured and holds nothing: no row, neither live nor dead."""
