@@ -42,6 +42,7 @@ _TRAPS = {
             _SNAPSHOT + "test_t1_ages_are_real_or_none",
             _SOURCE + "test_t1_ages_of_multixacts_are_taken_with_their_own_function",
             _RULES + "test_wraparound.py::test_old_multixacts_are_found_by_their_own_age",
+            _UNIT + "test_wraparound.py::test_each_kind_of_age_has_its_own_rule",
         ),
     ),
     "T2": Trap(

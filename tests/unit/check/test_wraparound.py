@@ -81,6 +81,9 @@ def test_each_kind_of_age_has_its_own_rule() -> None:
     multi = table("parent", mxid_age=OLD)
     assert verdict(xid_age, seen(database(), multi)).kind is Kind.OK
     assert objects(verdict(mxid_age, seen(database(), multi))) == {"public.parent"}
+    whole = database(mxid_age=OLD)
+    assert verdict(xid_age, seen(whole)).kind is Kind.OK
+    assert verdict(mxid_age, seen(whole)).kind is Kind.FINDING
 
 
 def test_the_rate_decides_how_urgent_it_is() -> None:
