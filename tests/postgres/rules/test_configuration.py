@@ -74,7 +74,7 @@ def test_a_damaged_page_is_noticed_where_checksums_are_on(own_server: OwnServer)
         run(server, "SELECT count(*) FROM t")
     counted = "SELECT checksum_failures FROM pg_stat_database WHERE datname = 'postgres'"
     wait_until(lambda: value(server, counted))
-    assert found(look(server, checksum_failures)) == {"postgres"}
+    assert found(look(server, checksum_failures)) == {"database postgres"}
 
 
 def _damage(server: Server, path: str) -> None:

@@ -71,7 +71,7 @@ def test_a_snapshot_in_this_database_is_named_with_its_effect(database: Database
         assert kill_rows(database.server, database.name) == 4000
         result = examine(database, horizon_held)
         (found,) = result.findings
-        assert found.object == database.name
+        assert found.object == f"database {database.name}"
         assert found.confidence is Confidence.MEASURED
         assert "4,000 dead rows" in found.claim
         assert found.evidence[0]["holder"] == "session"
@@ -145,7 +145,8 @@ def test_a_standbys_query_holds_by_feedback_or_slot(
             probe = seat if slot else feedback
             wait_until(lambda: connection.execute(probe).fetchone(), seconds=30)
             assert kill_rows(server, "postgres") == 4000
-            found = next(each for each in of_server(server).findings if each.object == "postgres")
+            whole = "database postgres"
+            found = next(each for each in of_server(server).findings if each.object == whole)
             assert found.evidence[0]["holder"] == ("replication slot" if slot else "standby")
 
 
@@ -156,4 +157,4 @@ def test_a_snapshot_elsewhere_is_reported_for_its_own_database_by_age(
     server.create_database("archive")
     with snapshot_held(server, "archive"), server.connect() as connection:
         burn_xids(connection, 11_000)
-        assert objects(of_server(server)) == {"archive"}
+        assert objects(of_server(server)) == {"database archive"}

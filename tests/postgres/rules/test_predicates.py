@@ -202,6 +202,8 @@ def scans(database: Database, name: str) -> int:
 
 
 def test_without_pg_stat_statements_it_is_unknown(database: Database) -> None:
+    with database.connect() as connection:
+        connection.execute("CREATE TABLE t (x int PRIMARY KEY)")
     assert examine(database, predicate_misses_index).kind is Kind.UNKNOWN
 
 

@@ -37,12 +37,15 @@ def test_an_archiver_that_fails_and_recovers(own_server: OwnServer) -> None:
 def test_without_archiving_nothing_applies_and_few_checkpoints_are_fine(
     own_server: OwnServer,
 ) -> None:
-    server = own_server()
+    server = own_server({"max_wal_size": "32MB", "min_wal_size": "32MB"})
     assert look(server, archiver_failing).kind is Kind.NOT_APPLICABLE
     assert look(server, checkpoints_requested).kind is Kind.OK
     run(server, *["CHECKPOINT"] * 12)
+    assert look(server, checkpoints_requested).kind is Kind.OK  # people asked: hardly any WAL
+    filling = "SELECT pg_logical_emit_message(false, 'test', repeat('x', 30000000))"
+    run(server, *[filling] * 24)
     (finding,) = wait_until(lambda: look(server, checkpoints_requested).findings)  # 14 counts late
     (remedy,) = finding.remedies
     assert remedy.manual
     run(server, *remedy.sql, RELOAD)
-    wait_until(lambda: value(server, "SHOW max_wal_size") == "2GB")
+    wait_until(lambda: value(server, "SHOW max_wal_size") != "32MB")

@@ -53,7 +53,8 @@ def test_old_tables_toast_and_views_are_found_and_freezing_cures(own_server: Own
         burn_xids(connection, 70_000)
         result = verdict(xid_age, picture(server))
         found = {finding.object: finding for finding in result.findings}
-        assert {"public.plain", "public.toasted", "public.summary", "postgres"} <= set(found)
+        aged = {"public.plain", "public.toasted", "public.summary", "database postgres"}
+        assert aged <= set(found)
         assert "public.v" not in found
         assert "public.parted" not in found
         # By the TOAST table alone: its parent is frozen without it.
@@ -69,10 +70,10 @@ def test_old_tables_toast_and_views_are_found_and_freezing_cures(own_server: Own
                 connection.execute(statement)
         after = objects(verdict(xid_age, picture(server)))
         assert not after & {"public.plain", "public.toasted", "public.summary"}
-        (whole,) = found["postgres"].remedies
+        (whole,) = found["database postgres"].remedies
         for statement in whole.retry_safe:
             connection.execute(statement)
-        assert "postgres" not in objects(verdict(xid_age, picture(server)))
+        assert "database postgres" not in objects(verdict(xid_age, picture(server)))
 
 
 def test_the_rate_is_measured(own_server: OwnServer) -> None:
@@ -92,8 +93,8 @@ def test_old_multixacts_are_found_by_their_own_age(own_server: OwnServer) -> Non
         seen = picture(server)
         assert verdict(xid_age, seen).kind is Kind.OK
         result = verdict(mxid_age, seen)
-        assert {"public.parent", "postgres"} <= objects(result)
+        assert {"public.parent", "database postgres"} <= objects(result)
         connection.execute("VACUUM (FREEZE)")
         after = objects(verdict(mxid_age, picture(server)))
         assert "public.parent" not in after
-        assert "postgres" not in after
+        assert "database postgres" not in after

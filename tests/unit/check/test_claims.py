@@ -50,7 +50,7 @@ def test_a_storm_is_found_by_index_and_claim() -> None:
     assert objects(result) == {"public.work"}
     (finding,) = result.findings
     assert finding.evidence[0]["entries_wasted_per_scan"] == 27_500
-    assert "1173 pages" in finding.claim
+    assert "1,173 pages" in finding.claim
     held = stormy(sessions=[row(Session, pid=1, xmin_age=90_000)])
     evidence = verdict(queue_index_storm, held).findings[0].evidence[1]
     assert evidence["oldest_horizon_transactions"] == 90_000

@@ -95,7 +95,7 @@ def test_many_starved_tables_are_told_once() -> None:
     many = [table(n, f"t{n:03}", xid_age=AGED + n) for n in range(1, 31)]
     result = verdict(anti_wraparound_starved, seen(*many))
     assert len(result.findings) == 21
-    assert "shop" in objects(result)
+    assert "database shop" in objects(result)
 
 
 def test_beyond_the_failsafe_it_is_critical() -> None:

@@ -63,7 +63,7 @@ def seen(*sessions: Session, counted: TableStatistics | None = None, **facts: An
 
 def test_a_long_transaction_with_dead_rows_behind_it_is_found() -> None:
     found = verdict(horizon_held, seen(session())).findings[0]
-    assert found.object == "shop"
+    assert found.object == "database shop"
     assert found.confidence is Confidence.ESTIMATED
     assert "process 10" in found.claim
     assert "4,000 dead rows" in found.claim
@@ -89,7 +89,7 @@ def test_a_snapshot_in_another_database_is_never_blamed() -> None:
 
 def test_by_its_age_alone_another_database_is_reported_for_itself() -> None:
     elsewhere = session(database="archive", xmin_age=30_000_000)
-    assert objects(verdict(horizon_held, seen(elsewhere))) == {"archive"}
+    assert objects(verdict(horizon_held, seen(elsewhere))) == {"database archive"}
 
 
 def test_prepared_transactions_of_this_database_hold_it() -> None:
@@ -116,7 +116,7 @@ def test_a_catalog_xmin_holds_only_the_catalogs() -> None:
     slot = row(ReplicationSlot, name="cdc", kind="logical", catalog_xmin_age=200_000)
     assert verdict(horizon_held, seen(slots=[slot])).kind is Kind.OK
     old = row(ReplicationSlot, name="cdc", kind="logical", catalog_xmin_age=30_000_000)
-    assert objects(verdict(horizon_held, seen(slots=[old]))) == {"shop.pg_catalog"}
+    assert objects(verdict(horizon_held, seen(slots=[old]))) == {"database shop: catalogs"}
 
 
 def test_vacuum_and_safe_concurrent_builds_hold_nothing() -> None:
@@ -128,7 +128,7 @@ def test_vacuum_and_safe_concurrent_builds_hold_nothing() -> None:
     safe = seen(session(), index_builds=[build], indexes=[plain])
     assert verdict(horizon_held, safe).kind is Kind.OK
     unsafe = seen(session(), index_builds=[build], indexes=[partial])
-    assert objects(verdict(horizon_held, unsafe)) == {"shop"}
+    assert objects(verdict(horizon_held, unsafe)) == {"database shop"}
 
 
 def test_the_collectors_own_snapshot_is_not_blamed() -> None:

@@ -100,7 +100,8 @@ def test_hidden_statements_are_not_examined() -> None:
 
 def test_a_database_with_many_temporary_files_is_found() -> None:
     full = row(Database, name="shop", is_current=True, temp_bytes=3 * 1024 * MB)
-    assert objects(verdict(temporary_files, picture(databases=[full], window_hours=1))) == {"shop"}
+    of = picture(databases=[full], window_hours=1)
+    assert objects(verdict(temporary_files, of)) == {"database shop"}
     assert verdict(temporary_files, picture(databases=[full], window_hours=24)).kind is Kind.OK
     blind = verdict(temporary_files, picture(databases=[full], window_hours=None))
     assert blind.kind is Kind.UNKNOWN

@@ -60,7 +60,7 @@ def test_ages_just_over_the_freeze_limit_are_how_it_is_meant() -> None:
 def test_an_old_database_is_found_even_if_it_is_another() -> None:
     other = database("archive", current=False, xid_age=OLD)
     result = verdict(xid_age, seen(database(), other, table()))
-    assert objects(result) == {"archive"}
+    assert objects(result) == {"database archive"}
     assert result.findings[0].remedies[0].manual
 
 
@@ -98,7 +98,7 @@ def test_the_rate_decides_how_urgent_it_is() -> None:
 
 def test_a_young_table_in_a_race_is_reported() -> None:
     racing = seen(database(), counter_samples=rate(30_000))
-    assert objects(verdict(xid_age, racing)) == {"shop"}
+    assert objects(verdict(xid_age, racing)) == {"database shop"}
 
 
 def test_a_burst_on_a_young_server_is_no_race() -> None:
@@ -110,7 +110,7 @@ def test_the_database_counts_what_is_not_told_singly() -> None:
     many = [table(f"t{n:03}", xid_age=OLD + n) for n in range(50)]
     result = verdict(xid_age, seen(database(xid_age=OLD + 49), *many))
     assert len(result.findings) == 21
-    whole = next(found for found in result.findings if found.object == "shop")
+    whole = next(found for found in result.findings if found.object == "database shop")
     assert whole.evidence[0]["tables"] == 50
 
 
@@ -118,7 +118,7 @@ def test_the_catalogs_go_with_their_database() -> None:
     catalog = table("pg_class", xid_age=OLD)
     catalog = msgspec.structs.replace(catalog, schema="pg_catalog")
     result = verdict(xid_age, seen(database(xid_age=OLD), catalog))
-    assert objects(result) == {"shop"}
+    assert objects(result) == {"database shop"}
     assert result.findings[0].evidence[0]["tables"] == 1
     assert result.findings[0].remedies[0].sql == ("VACUUM (FREEZE)",)
 

@@ -103,8 +103,8 @@ def _lossy(picture: Picture, row: Statement, table: str, pages: int, planner: st
         rule="lossy-bitmaps",
         object=statement_name(row.text),
         severity=Severity.NOTICE,
-        claim=f"A bitmap scan of {table} may touch {_blocks_per_call(row):.0f} blocks a call, and "
-        f"work_mem holds {_exact_pages(picture)} exactly.",
+        claim=f"A bitmap scan of {table} may touch {_blocks_per_call(row):,.0f} pages a call, and "
+        f"work_mem has room to name {_exact_pages(picture):,} exactly.",
         evidence=(
             {
                 "statement": row.text,

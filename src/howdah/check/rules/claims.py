@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from howdah.check import harm, remedies
+from howdah.check.amounts import counted, duration, size
 from howdah.check.claiming import Claim
 from howdah.check.model import Answers, Confidence, Examination, Finding, Severity, Shape, rule
 from howdah.check.queueing import (
@@ -132,8 +133,8 @@ def _storm(
         rule="queue-index-storm",
         object=queue.table,
         severity=Severity.WARNING,
-        claim=f"Taking {worst.rows_per_call:.1f} rows from {queue.table} touches {pages:.0f} "
-        f"pages: each scan of {names} steps over {entries:.0f} entries that lead to no row.",
+        claim=f"Taking {worst.rows_per_call:.1f} rows from {queue.table} touches {pages:,.0f} "
+        f"pages: each scan of {names} steps over {entries:,.0f} entries that lead to no row.",
         evidence=(
             *(_index_row(picture, index) for index in indexes),
             {
@@ -258,9 +259,10 @@ def _crowd(picture: Picture, queue: Queueing, claim: Claim) -> Finding:
         rule="queue-skip-locked-crowd",
         object=f"{queue.table}: {claim.statement.query_id}",
         severity=Severity.WARNING if costly else Severity.NOTICE,
-        claim=f"{len(sessions)} sessions were in one claim of {queue.table}"
+        claim=f"{counted(len(sessions), 'session was', 'sessions were')} in one claim of "
+        f"{queue.table}"
         + ("" if average is None else f" ({average:.1f} on average)")
-        + f", each call taking {claim.rows_per_call:.1f} rows for {pages:.0f} pages.",
+        + f", each call reading {pages:,.0f} pages for {claim.rows_per_call:.1f} rows.",
         evidence=(
             {
                 "statement": claim.statement.text,
@@ -340,8 +342,8 @@ def _large(picture: Picture, queue: Queueing, claim: Claim) -> Finding:
         rule="queue-batch-too-large",
         object=f"{queue.table}: {statement.query_id}",
         severity=Severity.NOTICE,
-        claim=f"One call takes {claim.rows_per_call:.0f} rows of {queue.table}, writes "
-        f"{wal / 1024:.0f} kB of WAL and lasts {statement.total_milliseconds / calls:.0f} ms.",
+        claim=f"One call takes {counted(claim.rows_per_call, 'row')} of {queue.table}, writes "
+        f"{size(wal)} of WAL and lasts {duration(statement.total_milliseconds / calls / 1000)}.",
         evidence=(
             {
                 "statement": statement.text,

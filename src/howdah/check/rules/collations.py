@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from howdah.check import harm, remedies
+from howdah.check.amounts import counted
 from howdah.check.composing import composed
 from howdah.check.model import (
     Answers,
@@ -128,7 +129,8 @@ def _finding(
         object=what,
         severity=Severity.CRITICAL if unique else severity,
         claim=f"{what} was recorded with version {versions[0]} and the system now has "
-        f"{versions[1]}: {len(indexes)} indexes ({len(unique)} unique) may be sorted wrongly.",
+        f"{versions[1]}: {counted(len(indexes), 'index', 'indexes')} ({len(unique)} unique) may be "
+        "sorted wrongly.",
         evidence=(
             {"recorded_version": versions[0], "actual_version": versions[1]},
             *(

@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from howdah.check import harm, remedies
+from howdah.check.amounts import counted
 from howdah.check.model import (
     Answers,
     Confidence,
@@ -360,9 +361,10 @@ def checksum_failures(picture: Picture, _: Answers) -> Examination:
     findings = [
         Finding(
             rule="checksum-failures",
-            object=row.name,
+            object=f"database {row.name}",
             severity=Severity.CRITICAL,
-            claim=f"{row.checksum_failures} pages of {row.name} were read with a wrong checksum.",
+            claim=f"{counted(row.checksum_failures, 'page was', 'pages were')} read from database "
+            f"{row.name} with a wrong checksum.",
             evidence=({"database": row.name, "checksum_failures": row.checksum_failures},),
             confidence=Confidence.PROVEN,
             refuted_by="pg_checksums --check on a stopped copy that finds nothing",

@@ -6,6 +6,7 @@ Owns the rule on foreign tables in statements that take much of the time.
 from __future__ import annotations
 
 from howdah.check import harm, remedies
+from howdah.check.amounts import duration, percent
 from howdah.check.composing import composed, raw
 from howdah.check.model import Answers, Confidence, Examination, Finding, Severity, rule
 from howdah.check.parsing import Resolver
@@ -79,8 +80,8 @@ def _hot(picture: Picture, statement: Statement, remote: list[Relation], share: 
         rule="foreign-table-in-hot-query",
         object=statement_name(statement.text),
         severity=Severity.WARNING,
-        claim=f"A statement with {share:.0%} of the time reads {', '.join(tables)} from another "
-        f"server, {mean:.0f} ms a call.",
+        claim=f"A statement with {percent(share)} of all statements' time reads "
+        f"{', '.join(tables)} from another server, {duration(mean / 1000)} a call.",
         evidence=(
             {
                 "statement": statement.text,

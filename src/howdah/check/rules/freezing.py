@@ -203,13 +203,14 @@ def _many_starved(picture: Picture, starved: Sequence[Overdue]) -> Finding:
     worst = max(starved, key=lambda late: late.factor)
     return Finding(
         rule="anti-wraparound-starved",
-        object=picture.server.database,
+        object=f"database {picture.server.database}",
         severity=max(
             (_starved_severity(picture, late) for late in starved),
             key=lambda severity: severity is Severity.CRITICAL,
         ),
         claim=f"{len(starved):,} tables of {picture.server.database} are beyond the age that "
-        f"forces a vacuum and none is making headway; {WORST} of them are reported singly.",
+        f"forces a vacuum, and none of them is making headway; the worst {WORST} have a finding of "
+        "their own.",
         evidence=({"tables": len(starved), "worst": worst.heap.name, "worst_age": worst.age},),
         confidence=Confidence.PROVEN,
         refuted_by="rows in pg_stat_progress_vacuum for these tables",
@@ -287,7 +288,7 @@ def _old_temporary(picture: Picture, row: Relation, limit: float) -> Finding:
         severity=Severity.WARNING
         if failsafe is not None and age > WORRY_SHARE * failsafe
         else Severity.NOTICE,
-        claim=f"the temporary table {name} of a live session is {age:,} transaction ids old; "
+        claim=f"The temporary table {name} of a live session is {age:,} transaction ids old; "
         "only its own session can freeze it.",
         evidence=({"table": name, "age": age, "freeze_max_age": limit, "pages": row.pages},),
         confidence=Confidence.ESTIMATED if row.temp_session_alive is None else Confidence.PROVEN,

@@ -11,6 +11,7 @@ from datetime import timedelta
 from typing import Any
 
 from howdah.check import autovacuum, harm, pace
+from howdah.check.amounts import duration
 from howdah.check.holders import Holder, catalog_holders, holders, of_database, unsure_sessions
 from howdah.check.model import (
     Answers,
@@ -154,9 +155,9 @@ def _held(picture: Picture, row: Database, found: tuple[Holder, ...]) -> Finding
     effect = f"; {rows:,} dead rows of {_tables(len(dead))} stay" if dead else ""
     return Finding(
         rule="horizon-held",
-        object=row.name,
+        object=f"database {row.name}",
         severity=severity or Severity.WARNING,
-        claim=f"{oldest.kind} {oldest.name} holds the horizon of {row.name} "
+        claim=f"{oldest.kind.capitalize()} {oldest.name} holds the horizon of database {row.name} "
         f"{oldest.age:,} transactions back{_for(oldest)}{effect}.",
         evidence=(
             *(holder.evidence for holder in found[:NAMED]),
@@ -177,7 +178,7 @@ def _tables(count: int) -> str:
 
 
 def _for(oldest: Holder) -> str:
-    return "" if oldest.seconds is None else f", for {oldest.seconds:,.0f} s"
+    return "" if oldest.seconds is None else f", for {duration(oldest.seconds)}"
 
 
 def _severity(picture: Picture, oldest: Holder) -> Severity | None:
@@ -214,9 +215,9 @@ def _catalogs(picture: Picture) -> Finding | None:
         return None
     return Finding(
         rule="horizon-held",
-        object=f"{database}.pg_catalog",
+        object=f"database {database}: catalogs",
         severity=severity or Severity.NOTICE,
-        claim=f"replication slot {oldest.name} holds the catalogs' horizon {oldest.age:,} "
+        claim=f"Replication slot {oldest.name} holds the catalogs' horizon {oldest.age:,} "
         "transactions back; the users' tables are not held by it.",
         evidence=(
             *(holder.evidence for holder in found[:NAMED]),

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from pglast import ast
 
 from howdah.check import harm, remedies
+from howdah.check.amounts import counted
 from howdah.check.composing import composed, raw
 from howdah.check.model import (
     Answers,
@@ -119,8 +120,9 @@ def _random(picture: Picture, index: Index, column: Column, space: IndexSpace) -
         object=name,
         severity=Severity.WARNING,
         claim=f"{name} is {space.leaf_density:.0%} dense and {space.fragmentation:.0%} of its "
-        f"{space.leaf_pages} leaf pages are out of order after {inserts} inserts: the values of "
-        f"{table}.{column.name} arrive in random order.",
+        f"{counted(space.leaf_pages, 'leaf page')} are out of order after "
+        f"{counted(inserts, 'insert')}: the values of {table}.{column.name} arrive "
+        "in random order.",
         evidence=(
             {
                 "index": name,

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from howdah.check import harm, remedies
-from howdah.check.amounts import counted
+from howdah.check.amounts import counted, duration
 from howdah.check.composing import composed, raw
 from howdah.check.lock_modes import Edge, beneath, edges, roots, strength
 from howdah.check.model import Answers, Confidence, Examination, Finding, Remedy, Severity, rule
@@ -115,7 +115,7 @@ def _blocks(picture: Picture, root: int, tree: tuple[tuple[int, Edge], ...]) -> 
         object=title,
         severity=Severity.CRITICAL if urgent else Severity.WARNING,
         claim=f"{title}, {doing}, blocks {counted(len(tree), 'session')}, "
-        f"the longest for {longest:.0f} s.",
+        f"the longest for {duration(longest)}.",
         evidence=(
             _node(picture, root, None, 0),
             *(_node(picture, edge.waiter, edge, depth) for depth, edge in tree),
@@ -196,8 +196,8 @@ def _queue(picture: Picture, edge: Edge, behind: list[Edge]) -> Finding:
         rule="lock-queue-behind-ddl",
         object=table,
         severity=Severity.CRITICAL if len(behind) >= _QUEUE_CRITICAL else Severity.WARNING,
-        claim=f"{_titled(picture, edge.waiter)} has waited {seconds:.0f} s for {edge.wanted} on "
-        f"{table}, and {counted(len(behind), 'session')} queued behind it.",
+        claim=f"{_titled(picture, edge.waiter)} has waited {duration(seconds)} for {edge.wanted} "
+        f"on {table}, and {counted(len(behind), 'session queues', 'sessions queue')} behind it.",
         evidence=(
             _node(picture, edge.waiter, edge, 0),
             *(_node(picture, each.waiter, each, 1) for each in behind),
@@ -271,12 +271,12 @@ def _left_open(picture: Picture, row: Session, blocked: int) -> Finding:
     serious = blocked or _horizon(row) >= _HORIZON_TRANSACTIONS or idle >= _IDLE_LONG_SECONDS
     effects = [f"blocks {counted(blocked, 'session')}"] if blocked else []
     if _horizon(row):
-        effects.append(f"keeps the dead rows of {_horizon(row)} transactions")
+        effects.append(f"keeps the dead rows of {counted(_horizon(row), 'transaction')}")
     return Finding(
         rule="idle-in-transaction",
         object=title,
         severity=Severity.WARNING if serious else Severity.NOTICE,
-        claim=f"{title} has been {row.state} for {idle:.0f} s"
+        claim=f"{title} has been {row.state} for {duration(idle)}"
         + (f" and {' and '.join(effects)}." if effects else "."),
         evidence=(
             {

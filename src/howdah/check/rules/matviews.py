@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from howdah.check import harm, remedies
-from howdah.check.amounts import counted
+from howdah.check.amounts import counted, duration
 from howdah.check.composing import composed
 from howdah.check.identity import is_full_unique
 from howdah.check.model import Answers, Confidence, Examination, Finding, Remedy, Severity, rule
@@ -106,8 +106,8 @@ def _blocked(picture: Picture, view: Relation, seen: _Refreshes) -> Finding:
     claim = (
         f"{title} was refreshed CONCURRENTLY, which fails now: it has no usable UNIQUE index."
         if seen.concurrent
-        else f"Each refresh of {title} locks its readers out for {mean / 1000:.1f} s, and without "
-        "a UNIQUE index it cannot be done CONCURRENTLY."
+        else f"Each refresh of {title} locks its readers out for {duration(mean / 1000)}, and "
+        "without a UNIQUE index it cannot be done CONCURRENTLY."
     )
     return Finding(
         rule="matview-refresh-concurrently",

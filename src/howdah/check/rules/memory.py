@@ -7,7 +7,7 @@ visible by SQL: it counts only where the user told it.
 from __future__ import annotations
 
 from howdah.check import harm, remedies
-from howdah.check.amounts import counted
+from howdah.check.amounts import counted, size
 from howdah.check.composing import composed
 from howdah.check.model import (
     Answers,
@@ -33,10 +33,6 @@ _SPILL_CALLS = 2  # once is an accident
 _FILES_BYTES_PER_HOUR = 1024 * _MEGABYTE  # of the database
 _CONNECTIONS_WARNING = 0.80
 _CONNECTIONS_CRITICAL = 0.95
-
-
-def _megabytes(count: float) -> str:
-    return f"{count / _MEGABYTE:,.0f} MB"
 
 
 # --- the budget -----------------------------------------------------------------------------------
@@ -66,8 +62,8 @@ def memory_budget(picture: Picture, _: Answers) -> Examination:
     total, told = sum(parts.values()), picture.snapshot.host_memory_bytes
     if told is None:
         reason = (
-            f"the budget at the observed concurrency is {_megabytes(total)}, but the host's memory "
-            "is not visible by SQL and was not told"
+            f"the budget at the observed concurrency is {size(total)}, but the host's memory "
+            "is not visible by SQL. Try: --host-memory-megabytes"
         )
         return Examination(of=1, unknown=reason)
     over = total > _HOST_SHARE * told
@@ -110,10 +106,10 @@ def _over(picture: Picture, parts: dict[str, float], told: int) -> Finding:
     total = sum(parts.values())
     return Finding(
         rule="memory-budget",
-        object=f"server of {picture.server.database}",
+        object="server",
         severity=Severity.WARNING,
-        claim=f"At the observed concurrency the settings allow {_megabytes(total)}, and the host "
-        f"has {_megabytes(told)}.",
+        claim=f"At the observed concurrency the settings allow {size(total)}, and the host "
+        f"has {size(told)}.",
         evidence=(
             {
                 **{f"{use}_bytes": int(count) for use, count in parts.items()},
@@ -155,7 +151,7 @@ def _over(picture: Picture, parts: dict[str, float], told: int) -> Finding:
     why="Sorts, hashes and CTEs that do not fit in work_mem are written and read again, and the "
     "disk is shared with everyone.",
     wrong_when="pg_stat_statements may have been reset later than the other counters: then the "
-    "rate is higher than stated. Less memory can mean less spilled, where the planner then "
+    "true rate is higher than stated. Less memory can mean less spilled, where the planner then "
     "chooses another way: try before you believe.",
     source="PostgreSQL documentation, pg_stat_statements; measured with hash_mem_multiplier",
 )
@@ -188,8 +184,8 @@ def _spilling(picture: Picture, row: Statement) -> Finding:
         rule="spills",
         object=statement_name(row.text),
         severity=Severity.WARNING,
-        claim=f"A statement of {row.role} writes {_megabytes(each)} of temporary files a call, "
-        f"in {row.calls} calls.",
+        claim=f"A statement of {row.role} writes {size(each)} of temporary files a call, "
+        f"in {counted(row.calls, 'call')}.",
         evidence=(
             {
                 "statement": row.text,
@@ -247,9 +243,9 @@ def temporary_files(picture: Picture, _: Answers) -> Examination:
 def _many_files(picture: Picture, row: Database, rate: float) -> Finding:
     return Finding(
         rule="temporary-files",
-        object=row.name,
+        object=f"database {row.name}",
         severity=Severity.NOTICE,
-        claim=f"{row.name} writes {_megabytes(rate)} of temporary files an hour.",
+        claim=f"Database {row.name} writes {size(rate)} of temporary files an hour.",
         evidence=({"files": row.temp_files, "bytes": row.temp_bytes, "bytes_per_hour": rate},),
         confidence=Confidence.MEASURED,
         refuted_by="temp_bytes of pg_stat_database that stands still",
@@ -305,9 +301,10 @@ def _crowded(picture: Picture, used: int, free: float) -> Finding:
     share = used / free
     return Finding(
         rule="connections",
-        object=f"server of {picture.server.database}",
+        object="server",
         severity=Severity.CRITICAL if share >= _CONNECTIONS_CRITICAL else Severity.WARNING,
-        claim=f"{used} of {free:.0f} connections are in use ({share:.0%}).",
+        claim=f"{used:,} of the {free:,.0f} connections that ordinary roles may open are in use "
+        f"({share:.0%}).",
         evidence=({"used": used, "available": int(free), "by_state": states},),
         confidence=Confidence.PROVEN,
         refuted_by="a count of client backends in pg_stat_activity, now",

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from howdah.check import harm, pace, remedies
+from howdah.check.amounts import counted
 from howdah.check.autovacuum import MEMBER_SAFE
 from howdah.check.model import (
     Answers,
@@ -92,7 +93,7 @@ def _members(
         rule="multixact-members",
         object="multixact members",
         severity=severity,
-        claim=f"about {sample.members:,} of 4,294,967,296 MultiXact members are in use "
+        claim=f"About {sample.members:,} of 4,294,967,296 MultiXact members are in use "
         f"({share:.0%}){when}.",
         evidence=(_evidence(picture, sample, rate, hours), *_oldest(picture)),
         confidence=Confidence.ESTIMATED,
@@ -252,8 +253,9 @@ def _maker(picture: Picture, sample: MultixactSample, parent: Parent, total: flo
         rule="multixact-foreign-keys",
         object=name,
         severity=Severity.WARNING if soon else Severity.NOTICE,
-        claim=f"{parent.locks:,} inserts of children locked the {parent.rows:,.0f} rows of {name}, "
-        f"{share:.0%} of the pressure in a database that holds {sample.count:,} MultiXacts with "
+        claim=f"{counted(parent.locks, 'insert')} of children locked the "
+        f"{counted(parent.rows, 'row')} of {name}, {share:.0%} of the pressure in a database "
+        f"that holds {sample.count:,} MultiXacts with "
         f"{sample.members_per_multixact:.1f} members each.",
         evidence=(
             {

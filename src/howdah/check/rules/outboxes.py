@@ -6,6 +6,7 @@ Owns the rule on outboxes that mark or delete each row.
 from __future__ import annotations
 
 from howdah.check import harm, remedies
+from howdah.check.amounts import counted
 from howdah.check.model import Answers, Confidence, Examination, Finding, Remedy, Severity, rule
 from howdah.check.queueing import NEEDS, Queueing, Role, horizon, queueings, recognised
 from howdah.check.readable import as_far_as_read
@@ -78,8 +79,8 @@ def _traditional(picture: Picture, box: Queueing) -> Finding:
         rule="outbox-traditional",
         object=box.table,
         severity=Severity.WARNING if heavy else Severity.NOTICE,
-        claim=f"{box.table} updated or deleted {churn} rows in the window and holds {dead} dead "
-        f"beside {live} live ones.",
+        claim=f"{counted(churn, 'row')} of {box.table} {'was' if churn == 1 else 'were'} updated "
+        f"or deleted in the window, and it holds {dead:,} dead beside {live:,} live rows.",
         evidence=(
             {
                 "updated_rows": _sum(picture, box, "updated"),

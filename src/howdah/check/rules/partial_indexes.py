@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from howdah.check import harm, remedies
+from howdah.check.amounts import counted
 from howdah.check.implication import Implication, Pair, judged, pairs, questions
 from howdah.check.model import (
     Answers,
@@ -110,7 +111,8 @@ def _lost(picture: Picture, name: str, seen: Sequence[tuple[Pair, Implication]])
         rule="queue-partial-index-not-implied",
         object=name,
         severity=Severity.WARNING,
-        claim=f"{calls} calls that claim from {pair.queue.table} cannot use {name}: {because}.",
+        claim=f"{counted(calls, 'call')} that claim from {pair.queue.table} cannot use {name}: "
+        f"{because}.",
         evidence=(
             *(
                 {

@@ -11,6 +11,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from howdah.check import harm, remedies
+from howdah.check.amounts import counted, duration
 from howdah.check.bounds import Span, following, span, usual_width
 from howdah.check.composing import composed, literal, raw
 from howdah.check.identity import inserted
@@ -92,7 +93,8 @@ def _filling(picture: Picture, root: int, pairs: list[tuple[int, int]]) -> Findi
         rule="default-partition-filling",
         object=title,
         severity=Severity.WARNING if ranges else Severity.NOTICE,
-        claim=f"{where} of {title} holds {rows:.0f} rows that no other partition takes.",
+        claim=f"{where} of {title} {'holds' if len(pairs) == 1 else 'hold'} {counted(rows, 'row')} "
+        "that no other partition takes.",
         evidence=tuple(
             {
                 "table": picture.relation_name(parent),
@@ -248,7 +250,9 @@ def _ending(picture: Picture, root: int, group: list[_Ranges]) -> Finding:
     left = (first.upper or picture.now) - picture.now
     hours = left.total_seconds() / 3600
     fate = "fall into the default partition" if default else "fail"
-    when = f"ends in {hours:.0f} hours" if hours > 0 else f"ended {-hours:.0f} hours ago"
+    when = (
+        f"ends in {duration(hours * 3600)}" if hours > 0 else f"ended {duration(-hours * 3600)} ago"
+    )
     return Finding(
         rule="no-future-partition",
         object=title,

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 from pglast import ast
 
 from howdah.check import harm, remedies
+from howdah.check.amounts import counted
 from howdah.check.model import Answers, Confidence, Examination, Finding, Severity, rule
 from howdah.check.parsing import Level, operator, resolver, type_name, walk
 from howdah.check.queueing import NEEDS, OBJECTS, Queueing, column_of, queueings, recognised
@@ -103,7 +104,7 @@ def _poisonable(picture: Picture, queue: Queueing, casts: Sequence[tuple[str, st
         object=queue.table,
         severity=Severity.NOTICE,
         claim=f"One payload with the escape \\u0000 in {queue.table} fails the whole batch of "
-        f"{len(casts)} statements with SQLSTATE 22P05.",
+        f"{counted(len(casts), 'statement')} with SQLSTATE 22P05.",
         evidence=(
             *({"where": where, "statement": text} for where, text in dict.fromkeys(casts)),
             *recognised(picture, [queue]),

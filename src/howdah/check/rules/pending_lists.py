@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from psycopg import sql
 
 from howdah.check import autovacuum, harm, remedies
+from howdah.check.amounts import counted, pages_size
 from howdah.check.model import (
     Answers,
     Confidence,
@@ -118,8 +119,8 @@ def _pending_list(picture: Picture, pending: Pending) -> Finding:
         rule="gin-pending-list",
         object=name,
         severity=Severity.NOTICE,
-        claim=f"every search of {name} first reads {row.pages:,} pages of entries not sorted in "
-        f"({row.tuples:,} rows), {pending.share:.0%} of the limit.",
+        claim=f"Every search of {name} first reads {pages_size(row.pages)} of entries that are not "
+        f"sorted in yet ({counted(row.tuples, 'row')}), {pending.share:.0%} of the limit.",
         evidence=(
             {
                 "index": name,

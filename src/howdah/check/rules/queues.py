@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from howdah.check import harm, remedies
+from howdah.check.amounts import counted, duration
 from howdah.check.claiming import Claim
 from howdah.check.composing import composed, raw
 from howdah.check.model import (
@@ -113,7 +114,7 @@ def _timed(picture: Picture, queue: Queueing, problems: Sequence[tuple[Claim, st
         rule="queue-order-by-timestamp",
         object=queue.table,
         severity=Severity.WARNING if serious else Severity.NOTICE,
-        claim=f"{_calls(claims)} calls read {queue.table} by {column}: {effect}.",
+        claim=f"{counted(_calls(claims), 'call')} read {queue.table} by {column}: {effect}.",
         evidence=(
             *(
                 {
@@ -218,7 +219,7 @@ def _hours_left(picture: Picture, queue: Queueing, column: Column) -> float | No
 def _narrow(picture: Picture, queue: Queueing, column: Column, hours: float | None) -> Finding:
     sequence = _feeding(picture, column)
     soon = hours is not None and hours < _HOURS_A_YEAR
-    when = "" if hours is None else f", which at the present rate ends in {hours / 24:.0f} days"
+    when = "" if hours is None else f", which ends in {duration(hours * 3600)} at this rate"
     return Finding(
         rule="queue-int4-id",
         object=queue.table,

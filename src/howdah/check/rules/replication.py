@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from howdah.check import harm, remedies
+from howdah.check.amounts import duration, size
 from howdah.check.composing import composed, literal
 from howdah.check.model import Answers, Confidence, Examination, Finding, Remedy, Severity, rule
 from howdah.check.wait_causes import samples
@@ -132,9 +133,9 @@ def _retaining(
     elif slot.wal_status == "unreserved":
         end = "it is over its limit and is lost at the next checkpoint"
     elif hours is not None:
-        end = f"it is lost in {max(0.0, hours):.1f} hours at this rate"
+        end = f"it is lost in {duration(max(0.0, hours) * 3600)} at this rate"
     else:
-        end = f"it is lost at {limit / _MEGABYTE:,.0f} MB"
+        end = f"it is lost at {size(limit)}"
     urgent = (
         slot.wal_status == "unreserved"
         or (hours is not None and hours < 1)
@@ -144,7 +145,7 @@ def _retaining(
         rule="slot-retention",
         object=slot.name,
         severity=Severity.CRITICAL if urgent else Severity.WARNING,
-        claim=f"Slot {slot.name} keeps {kept / _MEGABYTE:,.0f} MB of WAL; {end}.",
+        claim=f"Slot {slot.name} keeps {size(kept)} of WAL; {end}.",
         evidence=(
             {
                 **_slot_evidence(slot),
@@ -206,10 +207,8 @@ def _useless(picture: Picture, slot: ReplicationSlot) -> Finding | None:
         return _slot_finding(slot, Severity.NOTICE, f"Slot {slot.name} has no reader now.")
     if slot.seconds_inactive < _IDLE_SECONDS:
         return None
-    hours = slot.seconds_inactive / 3600
-    return _slot_finding(
-        slot, Severity.WARNING, f"Slot {slot.name} has had no reader for {hours:.1f} hours."
-    )
+    idle = duration(slot.seconds_inactive)
+    return _slot_finding(slot, Severity.WARNING, f"Slot {slot.name} has had no reader for {idle}.")
 
 
 def _slot_finding(slot: ReplicationSlot, severity: Severity, claim: str) -> Finding:
@@ -303,7 +302,7 @@ def _as_primary(picture: Picture) -> Examination:
     ]
     if len(there) >= wanted:
         return Examination(examined=1, of=1)
-    claim = f"{len(there)} of {wanted} synchronous standbys are connected: commits wait."
+    claim = f"{len(there)} of {wanted} synchronous standbys connected: commits wait."
     evidence = {
         "synchronous_standby_names": names,
         "connected": [row.application for row in rows],
@@ -363,9 +362,7 @@ def standby_lag(picture: Picture, _: Answers) -> Examination:
         behind = 0 if received is None or replayed is None else received - replayed
         if recovery.is_paused or behind >= _LAG_BYTES:
             what = "is paused" if recovery.is_paused else "is behind"
-            claim = (
-                f"Replay {what}: {max(0, behind) / _MEGABYTE:,.0f} MB are received, not applied."
-            )
+            claim = f"Replay {what}: {size(max(0, behind))} of WAL is received and not applied."
             findings.append(_behind("this standby", claim, {"bytes_behind": behind}, behind))
     return Examination(
         examined=len(rows) + len(own),
@@ -380,7 +377,7 @@ def _lagging(row: Standby) -> Finding | None:
     if behind < _LAG_BYTES and seconds < _LAG_SECONDS:
         return None
     title = row.application or row.client or "standby"
-    claim = f"{title} is {behind / _MEGABYTE:,.0f} MB and {seconds:.0f} s behind."
+    claim = f"{title} is {size(behind)} and {duration(seconds)} behind."
     evidence = {
         "standby": title,
         "state": row.state,

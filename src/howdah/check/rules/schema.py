@@ -8,6 +8,7 @@ from __future__ import annotations
 from psycopg import sql
 
 from howdah.check import harm, remedies
+from howdah.check.amounts import counted
 from howdah.check.composing import composed, raw
 from howdah.check.identity import (
     changed,
@@ -76,7 +77,11 @@ def _identified(picture: Picture, relation: int) -> bool:
 def _keyless(picture: Picture, table: Relation) -> Finding:
     title = picture.relation_name(table.oid)
     changes = changed(picture, table.oid)
-    usage = f"{changes} updates and deletes had" if changes else "updates or deletes would have"
+    usage = (
+        f"{counted(changes, 'update or delete', 'updates and deletes')} had"
+        if changes
+        else "updates or deletes would have"
+    )
     return Finding(
         rule="no-primary-key",
         object=title,

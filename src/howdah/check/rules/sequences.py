@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from howdah.check import harm, remedies
-from howdah.check.amounts import counted
+from howdah.check.amounts import counted, duration, percent
 from howdah.check.composing import composed, raw
 from howdah.check.identity import inserted, is_full_unique
 from howdah.check.model import (
@@ -177,13 +177,17 @@ def _outlook(picture: Picture, reached: Reach, inserts: int) -> Outlook:
 
 def _exhausting(picture: Picture, row: Sequence, outlook: Outlook) -> Finding:
     title, found = f"{row.schema}.{row.name}", outlook.reach
-    when = "" if outlook.days is None else f", and ends in {outlook.days:.0f} days at this rate"
+    when = (
+        ""
+        if outlook.days is None
+        else f", and it ends in {duration(outlook.days * 86_400)} at this rate"
+    )
     return Finding(
         rule="sequence-exhaustion",
         object=title,
         severity=outlook.severity or Severity.WARNING,
-        claim=f"{title} has used {found.share:.1%} of what {found.limited_by} can hold: "
-        f"{found.left} values are left{when}.",
+        claim=f"{title} has used {percent(found.share)} of what {found.limited_by} can hold: "
+        f"{counted(found.left, 'value is', 'values are')} left{when}.",
         evidence=(
             {
                 "sequence": title,
@@ -344,12 +348,17 @@ def _growing(
     picture: Picture, table: Relation, column: Column, outlook: Outlook, *, is_bound: bool
 ) -> Finding:
     title = f"{picture.relation_name(table.oid)}.{column.name}"
-    when = "" if outlook.days is None else f" and is full in {outlook.days:.0f} days at this rate"
+    when = (
+        ""
+        if outlook.days is None
+        else f" and is full in {duration(outlook.days * 86_400)} at this rate"
+    )
     return Finding(
         rule="int4-key-growth",
         object=title,
         severity=outlook.severity or Severity.WARNING,
-        claim=f"{title} ({column.type}) has used {outlook.reach.share:.1%} of its range{when}.",
+        claim=f"{title} ({column.type}) has used {percent(outlook.reach.share)} of its "
+        f"range{when}.",
         evidence=(
             {
                 "column": title,

@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from howdah.check import autovacuum, harm, remedies
+from howdah.check.amounts import percent
 from howdah.check.model import (
     Answers,
     Confidence,
@@ -196,8 +197,8 @@ def _low(picture: Picture, row: Relation, use: Use) -> Finding:
         rule="low-all-visible",
         object=name,
         severity=Severity.NOTICE,
-        claim=f"only {share:.0%} of the pages of {name} are marked all-visible, and index-only "
-        f"scans of {use.index} happen (shown by the {use.basis}).",
+        claim=f"Only {percent(share)} of the pages of {name} are marked all-visible, and "
+        f"index-only scans of {use.index} happen there, as the {use.basis} shows.",
         evidence=(evidence | ({"statement": use.statement} if use.statement else {}),),
         confidence=Confidence.MEASURED if use.basis == "counters" else Confidence.ESTIMATED,
         refuted_by="EXPLAIN (ANALYZE) of the statement without 'Index Only Scan', or with few "

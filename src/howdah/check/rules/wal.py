@@ -9,7 +9,7 @@ import re
 from datetime import datetime
 
 from howdah.check import harm, remedies
-from howdah.check.amounts import counted
+from howdah.check.amounts import counted, size
 from howdah.check.composing import composed, literal
 from howdah.check.model import Answers, Confidence, Examination, Finding, Severity, rule
 from howdah.snapshot.facts.counters import Archiver, Checkpoints
@@ -20,6 +20,10 @@ _LOG_BYTES = 2**32
 _QUEUE = 10  # finished segments that wait: 160 MB by default
 _REQUESTED_SHARE = 0.5  # of all checkpoints
 _REQUESTED = 10  # fewer are backups and people
+# The server starts a checkpoint by WAL at max_wal_size / (1 + checkpoint_completion_target), about
+# half of it; a quarter leaves room for the checkpoints in the count that people asked for.
+_FILLED_SHARE = 0.25
+_SETTLED_SECONDS = 3600.0  # a burst of seconds is no rate to size a disk by
 _ROOM = 3  # max_wal_size as a multiple of the WAL between two timed checkpoints
 
 
@@ -147,11 +151,12 @@ def _failing(picture: Picture, row: Archiver, wrong: str) -> Finding:
     severity=Severity.NOTICE,
     objects="checkpointers",
     needs=("checkpoints", "settings"),
-    what="At least ten requested checkpoints, and more of them than timed ones: max_wal_size is "
-    "reached before checkpoint_timeout.",
+    what="At least ten requested checkpoints, more of them than timed ones, and on average a "
+    "quarter of max_wal_size or more of WAL per checkpoint: it is full before checkpoint_timeout.",
     why="After each checkpoint the first change of every page writes the whole page into the WAL.",
-    wrong_when="Backups, CREATE DATABASE and people request checkpoints as well. A load that has "
-    "ended still shows in the counters.",
+    wrong_when="Backups, CREATE DATABASE and people request checkpoints as well; they come with "
+    "little WAL, but among many of them the average hides a real one. A load that has ended still "
+    "shows in the counters.",
     source="PostgreSQL documentation, 'WAL Configuration'",
 )
 def checkpoints_requested(picture: Picture, _: Answers) -> Examination:
@@ -161,7 +166,14 @@ def checkpoints_requested(picture: Picture, _: Answers) -> Examination:
         return Examination(of=1, unknown="no row on checkpoints")
     total = row.requested + row.timed
     often = row.requested >= _REQUESTED and row.requested > _REQUESTED_SHARE * total
-    return Examination(examined=1, of=1, findings=(_often(picture, row),) if often else ())
+    if not often:
+        return Examination(examined=1, of=1)
+    wal, limit = next(iter(picture.snapshot.wal.rows), None), picture.setting_number("max_wal_size")
+    if wal is None or not limit:
+        reason = "whether WAL or people requested the checkpoints: their WAL is not known"
+        return Examination(of=1, unknown=reason)
+    filled = wal.bytes / total >= _FILLED_SHARE * limit
+    return Examination(examined=1, of=1, findings=(_often(picture, row),) if filled else ())
 
 
 def _often(picture: Picture, row: Checkpoints) -> Finding:
@@ -173,8 +185,8 @@ def _often(picture: Picture, row: Checkpoints) -> Finding:
         rule="checkpoints-requested",
         object="checkpointer",
         severity=Severity.NOTICE,
-        claim=f"{row.requested} of {row.requested + row.timed} checkpoints were requested before "
-        "their time.",
+        claim=f"{row.requested:,} of {counted(row.requested + row.timed, 'checkpoint')} came "
+        f"before their time, as max_wal_size ({size(limit)}) was full.",
         evidence=(
             {
                 "requested": row.requested,
@@ -182,6 +194,7 @@ def _often(picture: Picture, row: Checkpoints) -> Finding:
                 "max_wal_size_bytes": limit,
                 "full_page_images": wal.full_page_images if wal else None,
                 "wal_records": wal.records if wal else None,
+                "wal_bytes": wal.bytes if wal else None,
                 "since": row.stats_reset,
             },
         ),
@@ -204,6 +217,7 @@ def _often(picture: Picture, row: Checkpoints) -> Finding:
 def _wal_between_timed(picture: Picture) -> float:
     """WAL that the mean rate writes in one checkpoint_timeout, in bytes; 0 where not known."""
     wal = next(iter(picture.snapshot.wal.rows), None)
-    rate = picture.per_hour(wal.bytes) if wal else None
+    settled = (picture.window.seconds or 0.0) >= _SETTLED_SECONDS
+    rate = picture.per_hour(wal.bytes) if wal and settled else None
     timeout = picture.setting_number("checkpoint_timeout") or 0.0
     return (rate or 0.0) / 3600 * timeout

@@ -10,6 +10,7 @@ from typing import Any
 
 from howdah.check import ages, autovacuum, harm, pace, remedies
 from howdah.check.ages import MXIDS, XIDS, Ids, Limits
+from howdah.check.amounts import duration
 from howdah.check.autovacuum import Heap
 from howdah.check.model import (
     Answers,
@@ -130,11 +131,12 @@ def _claim(name: str, ids: Ids, limits: Limits, age: int) -> str:
     left = pace.hours_until(pace.STOP_AGE - age, limits.per_hour)
     when = "the rate is not known" if left is None else f"at this rate writes stop in {_span(left)}"
     share = f"{age / limits.failsafe:.0%} of the failsafe age"
-    return f"{name} is {age:,} {ids.word} old, {share}; {when}."
+    whose = name.replace("database ", "Database ", 1) if name.startswith("database ") else name
+    return f"{whose} is {age:,} {ids.word} old, {share}; {when}."
 
 
 def _span(hours: float) -> str:
-    return f"{hours:.0f} hours" if hours < 72 else f"{hours / 24:,.0f} days"
+    return duration(hours * 3600)
 
 
 def _database(
@@ -152,7 +154,7 @@ def _database(
     return _aged(
         ids,
         limits,
-        name=row.name,
+        name=f"database {row.name}",
         severity=severity,
         evidence=(
             {"database": row.name, **_judged(picture, ids, limits, age), "tables": len(oldest)},
