@@ -339,11 +339,13 @@ def lasting() -> Iterator[Path]:
 def test_a_caller_that_is_not_root(postgres_installation: Installation, lasting: Path) -> None:
     """No home, and folders in PATH that may not be read."""
     account = current()
+    private = lasting / "private"
+    private.mkdir(mode=0o700)
     environment = {
         "PYTHONPATH": os.pathsep.join(path for path in sys.path if path),
         "PYTHONDONTWRITEBYTECODE": "1",
         "HOME": "/nonexistent",
-        "PATH": f"/root/bin:{os.environ['PATH']}",
+        "PATH": f"{private}:{os.environ['PATH']}",
         "TMPDIR": str(lasting),
     }
     os.chown(lasting, account.uid, account.gid)

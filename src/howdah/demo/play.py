@@ -26,6 +26,7 @@ from howdah.snapshot.model import Snapshot
 from howdah.snapshot.options import Options
 
 _LIVE_SECONDS = 20.0  # enough for ten thousand MultiXacts
+_TRIAL_SECONDS = 300.0  # the story has no hurry: every remedy gets its trial
 _AFTER_SECONDS = 6.0  # one round of autovacuum, which was set to five seconds
 
 
@@ -89,7 +90,10 @@ def play(console: Console, page: Path, *, clock: Clock = SYSTEM_CLOCK) -> None:
 def _diagnose(dsn: str, teller: _Teller) -> tuple[Snapshot, Diagnosis]:
     snapshot = collect.take(dsn, Options(), progress=teller.detail)
     schema = api.schema_source(dsn, snapshot)
-    return snapshot, api.diagnose(snapshot, schema=schema, progress=teller.detail)
+    diagnosis = api.diagnose(
+        snapshot, schema=schema, trial_seconds=_TRIAL_SECONDS, progress=teller.detail
+    )
+    return snapshot, diagnosis
 
 
 def _tell(console: Console, applied: tuple[cure.Applied, ...]) -> None:
