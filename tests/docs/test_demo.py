@@ -20,7 +20,7 @@ PLANTED = {
     "published-without-identity: shop.audit",
     "sequence-exhaustion: shop.shipment_numbers",
     "foreign-key-without-index: shop.order_items.order_items_order_id_fkey",
-    "horizon-held: shop",
+    "horizon-held: database shop",
     "dead-rows: shop.outbox",
     "autovacuum-off: shop.carts",
     "invalid-index: shop.audit_who",
@@ -33,8 +33,9 @@ PLANTED = {
 }
 # Turned ok by a proven remedy, or by ending the forgotten report.
 CURED = {
+    "published-without-identity: shop.audit",
     "foreign-key-without-index: shop.order_items.order_items_order_id_fkey",
-    "horizon-held: shop",
+    "horizon-held: database shop",
     "autovacuum-off: shop.carts",
     "invalid-index: shop.audit_who",
     "partition-parent-never-analyzed: shop.events",
@@ -62,4 +63,9 @@ def test_the_demo_finds_what_was_planted_and_cures_what_it_proved(tmp_path: Path
     assert "Before and after" in page
     shown = TEXT_BLOCK.search((ROOT / "README.md").read_text())
     assert shown is not None
-    assert matches(shown[1], ran.stdout), ran.stdout
+    assert matches(without_figures(shown[1]), without_figures(ran.stdout)), ran.stdout
+
+
+def without_figures(text: str) -> str:
+    """Figures differ from run to run; the README shows those of one."""
+    return re.sub(r"\d[\d,.]*", "#", text)
