@@ -1,9 +1,10 @@
 """Every code block of every page runs.
 
 `console` blocks are run line by line and their output compared (`...` stands for what differs from
-run to run); `python` blocks are executed, `dsn` being a small database; `json` and `toml` blocks must parse. A block without a
-language is a diagram. `make` lines are checked to name a target, because a test cannot run the
-suite that it is part of; what `make demo` prints is compared in test_demo.py.
+run to run); `python` blocks are executed, `dsn` being a small database; `json` and `toml` blocks
+must parse. A block without a language is a diagram. `make` lines are checked to name a target,
+because a test cannot run the suite that it is part of; what `make demo` prints is compared in
+test_demo.py.
 """
 
 from __future__ import annotations
