@@ -9,6 +9,7 @@ from __future__ import annotations
 from howdah.snapshot.picture import PAGE_BYTES
 
 _BYTE_UNITS = ("B", "kB", "MB", "GB", "TB", "PB")
+_LONG_SECONDS = 30 * 86_400  # from here nobody counts hours
 _TIME_UNITS = (("d", 86400, "h", 3600), ("h", 3600, "min", 60), ("min", 60, "s", 1))
 
 
@@ -37,8 +38,8 @@ def pages_size(pages: float) -> str:
 def duration(seconds: float) -> str:
     """Seconds in the two largest units that matter.
 
-    >>> duration(11_520)
-    '3 h 12 min'
+    >>> duration(11_520), duration(2000.1 * 86_400)
+    ('3 h 12 min', '2,000 d')
     """
     if seconds < 0:
         return f"-{duration(-seconds)}"
@@ -49,7 +50,7 @@ def duration(seconds: float) -> str:
     whole = round(seconds)
     for unit, step, small, sub in _TIME_UNITS:
         if whole >= step:
-            rest = whole % step // sub
+            rest = whole % step // sub if whole < _LONG_SECONDS else 0
             return f"{whole // step:,} {unit}" + (f" {rest} {small}" if rest else "")
     return f"{whole} s"
 

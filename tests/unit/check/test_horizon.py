@@ -65,7 +65,7 @@ def test_a_long_transaction_with_dead_rows_behind_it_is_found() -> None:
     found = verdict(horizon_held, seen(session())).findings[0]
     assert found.object == "database shop"
     assert found.confidence is Confidence.ESTIMATED
-    assert "process 10" in found.claim
+    assert "Process 10" in found.claim
     assert "4,000 dead rows" in found.claim
     assert found.remedies[0].manual
 

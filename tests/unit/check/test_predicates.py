@@ -195,7 +195,7 @@ def test_a_function_around_an_indexed_column_is_found_with_an_index_for_it() -> 
     assert objects(result) == {"public.doc: lower(email) ="}
     (finding,) = result.findings
     assert finding.confidence is Confidence.PROVEN
-    assert "1000 pages each" in finding.claim
+    assert "1,000 pages each" in finding.claim
     (remedy,) = finding.remedies
     assert remedy.sql == (
         'CREATE INDEX CONCURRENTLY "doc_lower_email_ix" ON "public"."doc" '

@@ -5,10 +5,11 @@ Owns the rules on configuration. What is dangerous is a table, keyed by version.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 from howdah.check import harm, remedies
-from howdah.check.amounts import counted
+from howdah.check.amounts import counted, size
 from howdah.check.model import (
     Answers,
     Confidence,
@@ -21,6 +22,8 @@ from howdah.check.model import (
 )
 from howdah.snapshot.facts.catalog import Setting
 from howdah.snapshot.picture import Picture
+
+_BLOCKS = re.compile(r"(\d+)kB")  # the unit of settings that count pages
 
 _EVER = 99  # a major version that does not come
 
@@ -312,13 +315,20 @@ def pending_restart(picture: Picture, _: Answers) -> Examination:
     )
 
 
+def _worded(row: Setting) -> str:
+    """The running value with its unit; a unit of its own number (8kB) is multiplied out."""
+    found = _BLOCKS.fullmatch(row.unit or "")
+    if found is None or not (row.value or "").isdigit():
+        return f"{row.value} {row.unit or ''}".rstrip()
+    return size(int(row.value or 0) * int(found[1]) * 1024)
+
+
 def _pending(row: Setting) -> Finding:
     return Finding(
         rule="pending-restart",
         object=row.name,
         severity=Severity.NOTICE,
-        claim=f"{row.name} runs with {row.value}{row.unit or ''}; another value waits for a "
-        "restart.",
+        claim=f"{row.name} runs with {_worded(row)}; another value waits for a restart.",
         evidence=({"setting": row.name, "running_value": row.value, "unit": row.unit},),
         confidence=Confidence.PROVEN,
         refuted_by="pending_restart = false in pg_settings",

@@ -99,7 +99,7 @@ def _narrow(
         key,
         severity=Severity.WARNING if urgent else Severity.NOTICE,
         claim=f"{pair['child_column']} ({pair['child_type']}) cannot hold parent keys "
-        f"above {limit} ({pair['parent_type']}){where}.",
+        f"above {limit:,} ({pair['parent_type']}){where}.",
         evidence={**pair, "largest_child_value": limit, "parent_sequence_at": reached},
         harm_pages=harm.held(picture.pages(key.relation)) * (share or 0.1),
     )

@@ -162,8 +162,8 @@ def _finding(picture: Picture, key: Constraint, unserved: list[int], answers: An
         rule="foreign-key-without-index",
         object=f"{child}.{key.name}",
         severity=Severity.WARNING if costly else Severity.NOTICE,
-        claim=f"No index of {child} serves ({columns}): each delete in {parent} reads "
-        f"{f'all {pages_size(pages)} of it' if pages else 'the whole table, empty as yet'}.",
+        claim=f"No index of {child} serves ({columns}): each delete in {parent} reads the "
+        f"whole table ({pages_size(pages) if pages else 'empty as yet'}).",
         evidence=(
             {
                 "foreign_key": key.name,

@@ -157,7 +157,7 @@ def _held(picture: Picture, row: Database, found: tuple[Holder, ...]) -> Finding
         rule="horizon-held",
         object=f"database {row.name}",
         severity=severity or Severity.WARNING,
-        claim=f"{oldest.kind.capitalize()} {oldest.name} holds the horizon of database {row.name} "
+        claim=f"{_who(oldest)} holds the horizon of database {row.name} "
         f"{oldest.age:,} transactions back{_for(oldest)}{effect}.",
         evidence=(
             *(holder.evidence for holder in found[:NAMED]),
@@ -175,6 +175,13 @@ def _held(picture: Picture, row: Database, found: tuple[Holder, ...]) -> Finding
 
 def _tables(count: int) -> str:
     return "1 table" if count == 1 else f"{count} tables"
+
+
+def _who(oldest: Holder) -> str:
+    """The holder at the beginning of a sentence; a session's name says what it is."""
+    if oldest.kind == "session":
+        return oldest.name.capitalize()
+    return f"{oldest.kind.capitalize()} {oldest.name}"
 
 
 def _for(oldest: Holder) -> str:

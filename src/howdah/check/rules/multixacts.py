@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from howdah.check import harm, pace, remedies
-from howdah.check.amounts import counted
+from howdah.check.amounts import counted, duration
 from howdah.check.autovacuum import MEMBER_SAFE
 from howdah.check.model import (
     Answers,
@@ -88,7 +88,7 @@ def _members(
     hours: float | None,
 ) -> Finding:
     share = sample.members / pace.MEMBER_SPACE
-    when = "" if hours is None else f"; at this rate the rest lasts {hours:,.0f} hours"
+    when = "" if hours is None else f"; at this rate the rest lasts {duration(hours * 3600)}"
     return Finding(
         rule="multixact-members",
         object="multixact members",

@@ -156,7 +156,7 @@ def _missing(
         rule="predicate-misses-index",
         object=name,
         severity=Severity.WARNING,
-        claim=f"{calls} calls read {read / max(1, calls):.0f} pages each to evaluate "
+        claim=f"{calls:,} calls read {read / max(1, calls):,.0f} pages each to evaluate "
         f"`{predicate.label}` although {indexes} exists: {_EXPLANATIONS[predicate.form]}.",
         evidence=tuple(_row(each, found, answers, pages) for each, found in seen[:5]),
         confidence=Confidence.ESTIMATED if guessed else Confidence.PROVEN,

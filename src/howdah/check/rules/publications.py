@@ -9,6 +9,7 @@ from collections import defaultdict
 from collections.abc import Iterable
 
 from howdah.check import harm, remedies
+from howdah.check.amounts import counted
 from howdah.check.composing import composed, raw
 from howdah.check.identity import changed, replica_identity, unique_keys
 from howdah.check.model import (
@@ -227,8 +228,8 @@ def _partial(picture: Picture, rows: list[Publication]) -> list[Finding]:
                     picture,
                     root,
                     Severity.WARNING,
-                    f"publication {publication} has only some of its partitions: {len(apart)} "
-                    f"are not published, {names[0]} among them.",
+                    f"publication {publication} has only some of its partitions: "
+                    f"{counted(len(apart), 'is', 'are')} not published, {names[0]} among them.",
                     {"publication": publication, "not_published": names},
                     harm.held(sum(picture.pages(leaf) for leaf in apart)),
                 )

@@ -267,7 +267,7 @@ def _as_standby(picture: Picture) -> Examination:
     elif row.status != "streaming":
         claim = f"The WAL receiver is {row.status}, not streaming."
     elif quiet is not None and quiet > timeout:
-        claim = f"The WAL receiver has heard nothing for {quiet:.0f} s."
+        claim = f"The WAL receiver has heard nothing for {duration(quiet)}."
     else:
         return Examination(examined=1, of=1)
     recovery = next(iter(picture.snapshot.recovery.rows), None)
@@ -377,7 +377,8 @@ def _lagging(row: Standby) -> Finding | None:
     if behind < _LAG_BYTES and seconds < _LAG_SECONDS:
         return None
     title = row.application or row.client or "standby"
-    claim = f"{title} is {size(behind)} and {duration(seconds)} behind."
+    late = f" and {duration(seconds)}" if seconds else ""
+    claim = f"{title} is {size(behind)}{late} behind."
     evidence = {
         "standby": title,
         "state": row.state,

@@ -287,7 +287,8 @@ def int4_key_growth(picture: Picture, _: Answers) -> Examination:
     return Examination(
         examined=sum(each is not None for each in judged),
         of=len(keys),
-        unknown="the largest value of a growing key is seen only in a snapshot with values",
+        unknown="the largest value of a growing key is seen only in a snapshot with values. "
+        "Try: --values",
         findings=tuple(each for each in judged if isinstance(each, Finding)),
     )
 

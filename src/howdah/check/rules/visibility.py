@@ -198,7 +198,7 @@ def _low(picture: Picture, row: Relation, use: Use) -> Finding:
         object=name,
         severity=Severity.NOTICE,
         claim=f"Only {percent(share)} of the pages of {name} are marked all-visible, and "
-        f"index-only scans of {use.index} happen there, as the {use.basis} shows.",
+        f"index-only scans of {use.index} happen there (shown by the {use.basis}).",
         evidence=(evidence | ({"statement": use.statement} if use.statement else {}),),
         confidence=Confidence.MEASURED if use.basis == "counters" else Confidence.ESTIMATED,
         refuted_by="EXPLAIN (ANALYZE) of the statement without 'Index Only Scan', or with few "
