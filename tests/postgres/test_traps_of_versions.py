@@ -9,7 +9,7 @@ import ast
 from pathlib import Path
 
 import howdah
-from howdah.check.wait_causes import _CAUSES
+from howdah.check.knowledge.wait_causes import _CAUSES
 from howdah.postgres import Installation, Server
 from howdah.snapshot.collect import take
 from howdah.snapshot.facts.counters import IndexStatistics

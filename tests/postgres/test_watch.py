@@ -24,11 +24,10 @@ def test_a_blocker_is_shown_with_who_it_is_and_its_blanked_statement(database: D
             [sys.executable, "-c", _WAITER, database.dsn], stdin=subprocess.PIPE
         )
         try:
-            tick = wait_until(lambda: (seen := sampler.tick()).blockers and seen)
+            (seen,) = wait_until(lambda: sampler.tick().blockers)
         finally:
             blocker.rollback()
             waiting.communicate(timeout=20)
-    (seen,) = tick.blockers
     assert seen.pid == pid
     assert seen.who == "migration"
     assert seen.state == "idle in transaction"

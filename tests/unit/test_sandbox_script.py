@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pglast
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from howdah.sandbox.script import split
@@ -83,6 +83,7 @@ def test_agrees_with_the_server_parser(pieces: list[str]) -> None:
         assert pglast.fingerprint(ours.text) == pglast.fingerprint(theirs)
 
 
+@example("$$ ")
 @given(st.text(alphabet="a;'\"$\\/*-()\n Eeb"))
 def test_any_text_ends(script: str) -> None:
     for statement in split(script):

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from howdah.check.absence import nothing_described, nothing_recorded
+from howdah.check.knowledge.absence import nothing_described, nothing_recorded
 from howdah.check.model import Answers, Examination, Finding, Kind, Question, Result, Rule, Severity
 from howdah.snapshot.picture import Picture
 

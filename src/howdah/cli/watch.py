@@ -16,7 +16,7 @@ from rich.console import Console, RenderableType
 from rich.live import Live
 
 from howdah import __version__
-from howdah.check.queueing import queueings
+from howdah.check.knowledge.queueing import queueings
 from howdah.cli.target import DSN
 from howdah.clock import SYSTEM_CLOCK
 from howdah.report import live, watching

@@ -17,7 +17,7 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
-from howdah.check.amounts import duration, number
+from howdah.check.knowledge.amounts import duration, number
 from howdah.report import wording
 
 T = TypeVar("T")

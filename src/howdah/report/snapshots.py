@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from howdah.check.amounts import duration
+from howdah.check.knowledge.amounts import duration
 from howdah.snapshot.diff import Difference
 from howdah.snapshot.facts import Status
 from howdah.snapshot.model import Snapshot, fact_types

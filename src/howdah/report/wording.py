@@ -1,8 +1,8 @@
 """How values and names are worded: the same in the terminal and on the page.
 
-Owns the text of single values; amounts are `howdah.check.amounts`'. Units come from the names of
-evidence (`size_bytes`, `size_pages`, `age_seconds`, `dead_fraction`). Everything that came from a
-database may hold control characters; `clean` makes them visible.
+Owns the text of single values; amounts are `howdah.check.knowledge.amounts`'. Units come from the
+names of evidence (`size_bytes`, `size_pages`, `age_seconds`, `dead_fraction`). Everything that came
+from a database may hold control characters; `clean` makes them visible.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from howdah.check.amounts import duration, number, percent, size
+from howdah.check.knowledge.amounts import duration, number, percent, size
 from howdah.report.contract import Contract, ProofPart, RemedyPart, Summary, WindowPart
 from howdah.snapshot.picture import PAGE_BYTES
 

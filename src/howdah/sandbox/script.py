@@ -121,7 +121,8 @@ class _Splitter:
 
     def _finish(self) -> Iterator[Statement]:
         if self._start is not None:
-            text = self._text[self._start : self._end]
+            # a quotation that never ends takes the blanks at the end of the script with it
+            text = self._text[self._start : self._end].rstrip()
             data = self._copied() if _COPY.match(text) else None
             yield Statement(text=text, subject=self._subject, data=data)
         self._reset()

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from howdah.check.bounds import following
+from howdah.check.knowledge.bounds import following
 from howdah.check.model import Kind, Severity
 from howdah.check.rules.partitions import default_partition_filling, no_future_partition
 from howdah.testing import Database

@@ -5,8 +5,8 @@ from __future__ import annotations
 import psycopg
 import pytest
 
+from howdah.check.knowledge.queueing import Role, queueings
 from howdah.check.model import Kind, Severity
-from howdah.check.queueing import Role, queueings
 from howdah.check.rules.queues import (
     queue_int4_id,
     queue_order_by_timestamp,

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from howdah.check import autovacuum
+from howdah.check.knowledge import autovacuum
 from howdah.snapshot.facts.catalog import Relation
 from howdah.snapshot.facts.measured import MultixactSample
 from tests.making import picture, row

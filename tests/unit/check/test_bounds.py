@@ -8,7 +8,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from howdah.check.bounds import Range, Span, following, parse_range, parse_time, span, usual_width
+from howdah.check.knowledge.bounds import (
+    Range,
+    Span,
+    following,
+    parse_range,
+    parse_time,
+    span,
+    usual_width,
+)
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from howdah.check.index_algebra import are_twins, covers, duty, redundant
+from howdah.check.knowledge.index_algebra import are_twins, covers, duty, redundant
 from howdah.snapshot.facts.catalog import Index
 from tests.unit.check.indexing import index
 

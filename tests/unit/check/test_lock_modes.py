@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from howdah.check.lock_modes import _MODES, beneath, conflict, edges, roots
+from howdah.check.knowledge.lock_modes import _MODES, beneath, conflict, edges, roots
 from howdah.snapshot.facts.activity import Blocking, Lock
 from tests.making import picture, row
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from howdah.check import pace
+from howdah.check.knowledge import pace
 from howdah.snapshot.facts.counters import CounterSample, Slru
 from tests.making import NOW, picture, row
 

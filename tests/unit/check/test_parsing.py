@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from howdah.check.parsing import Resolver, deparsed, expression, parsed, pinned, unified
+from howdah.check.knowledge.parsing import Resolver, deparsed, expression, parsed, pinned, unified
 from howdah.snapshot.facts.catalog import Column, Relation
 from tests.making import picture, row
 

@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from howdah.check.evaluate import questions
-from howdah.check.forms import Form, equivalent, predicates
+from howdah.check.knowledge.forms import Form, equivalent, predicates
+from howdah.check.knowledge.parsing import Resolver
 from howdah.check.model import (
     Answer,
     Answers,
@@ -19,7 +20,6 @@ from howdah.check.model import (
     ServesQuestion,
     Severity,
 )
-from howdah.check.parsing import Resolver
 from howdah.check.rules.predicates import predicate_misses_index, shadowed_operator
 from howdah.snapshot.facts import Status
 from howdah.snapshot.facts.catalog import Column, Extension, Index, OperatorOverlap, Relation

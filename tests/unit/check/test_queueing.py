@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from howdah.check.queueing import Role, queueings
+from howdah.check.knowledge.queueing import Role, queueings
 from howdah.snapshot.facts.catalog import Inheritance, Relation
 from howdah.snapshot.facts.counters import TableStatistics
 from tests.making import row

@@ -8,8 +8,8 @@ import msgspec
 from hypothesis import given
 from hypothesis import strategies as st
 
-from howdah.check import pace
-from howdah.check.ages import severity_of
+from howdah.check.knowledge import pace
+from howdah.check.knowledge.ages import severity_of
 from howdah.check.model import Kind, Severity
 from howdah.check.rules.wraparound import mxid_age, xid_age
 from howdah.snapshot.facts.catalog import Database, Relation

@@ -13,9 +13,10 @@ from typing import Any
 
 from psycopg import sql
 
-from howdah.check import autovacuum, harm, remedies
-from howdah.check.amounts import counted as amount
-from howdah.check.amounts import duration
+from howdah.check import harm, remedies
+from howdah.check.knowledge import autovacuum
+from howdah.check.knowledge.amounts import counted as amount
+from howdah.check.knowledge.amounts import duration
 from howdah.check.model import (
     Answers,
     Confidence,

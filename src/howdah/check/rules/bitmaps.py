@@ -7,7 +7,9 @@ asks a planner about the rest, and says unknown where nobody answers.
 from __future__ import annotations
 
 from howdah.check import harm, remedies
-from howdah.check.composing import composed, literal
+from howdah.check.knowledge.composing import composed, literal
+from howdah.check.knowledge.parsing import Resolver
+from howdah.check.knowledge.texts import reads_catalogs_only, statement_name
 from howdah.check.model import (
     Answers,
     Confidence,
@@ -18,8 +20,6 @@ from howdah.check.model import (
     Severity,
     rule,
 )
-from howdah.check.parsing import Resolver
-from howdah.check.texts import reads_catalogs_only, statement_name
 from howdah.snapshot.facts.counters import Statement
 from howdah.snapshot.picture import Picture
 

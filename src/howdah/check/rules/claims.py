@@ -9,10 +9,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from howdah.check import harm, remedies
-from howdah.check.amounts import counted, duration, size
-from howdah.check.claiming import Claim
-from howdah.check.model import Answers, Confidence, Examination, Finding, Severity, Shape, rule
-from howdah.check.queueing import (
+from howdah.check.knowledge.amounts import counted, duration, size
+from howdah.check.knowledge.claiming import Claim
+from howdah.check.knowledge.queueing import (
     NEEDS,
     OBJECTS,
     Queueing,
@@ -20,7 +19,8 @@ from howdah.check.queueing import (
     queueings,
     recognised,
 )
-from howdah.check.readable import as_far_as_read
+from howdah.check.knowledge.readable import as_far_as_read
+from howdah.check.model import Answers, Confidence, Examination, Finding, Severity, Shape, rule
 from howdah.snapshot.facts.activity import Session
 from howdah.snapshot.facts.catalog import Index
 from howdah.snapshot.picture import PAGE_BYTES, Picture

@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from howdah.check import harm, remedies
-from howdah.check.amounts import counted
-from howdah.check.composing import composed
+from howdah.check.knowledge.amounts import counted
+from howdah.check.knowledge.composing import composed
 from howdah.check.model import (
     Answers,
     Confidence,

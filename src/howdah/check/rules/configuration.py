@@ -9,7 +9,7 @@ import re
 from dataclasses import dataclass
 
 from howdah.check import harm, remedies
-from howdah.check.amounts import counted, size
+from howdah.check.knowledge.amounts import counted, size
 from howdah.check.model import (
     Answers,
     Confidence,

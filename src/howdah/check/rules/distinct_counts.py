@@ -12,7 +12,7 @@ from typing import Any
 from psycopg import sql
 
 from howdah.check import harm, remedies
-from howdah.check.column_facts import changed_share, column_name, scans_per_hour
+from howdah.check.knowledge.column_facts import changed_share, column_name, scans_per_hour
 from howdah.check.model import (
     Answers,
     Confidence,

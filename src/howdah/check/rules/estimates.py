@@ -10,9 +10,15 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Sequence
 
-from howdah.check import analyzing, autovacuum, harm, remedies
-from howdah.check.amounts import percent
-from howdah.check.column_facts import changed_share, column_name, fed_columns, scans_per_hour
+from howdah.check import harm, remedies
+from howdah.check.knowledge import analyzing, autovacuum
+from howdah.check.knowledge.amounts import percent
+from howdah.check.knowledge.column_facts import (
+    changed_share,
+    column_name,
+    fed_columns,
+    scans_per_hour,
+)
 from howdah.check.model import (
     Answers,
     Confidence,

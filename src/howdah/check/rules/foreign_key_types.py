@@ -6,8 +6,8 @@ Owns the rule on such pairs, ranked by what they cost and not by their number.
 from __future__ import annotations
 
 from howdah.check import harm, remedies
-from howdah.check.composing import composed, raw
-from howdah.check.identity import changed
+from howdah.check.knowledge.composing import composed, raw
+from howdah.check.knowledge.identity import changed
 from howdah.check.model import Answers, Confidence, Examination, Finding, Severity, rule
 from howdah.snapshot.facts.catalog import Constraint
 from howdah.snapshot.picture import Picture

@@ -1,7 +1,8 @@
 """Foreign keys whose checks must read the whole referencing table.
 
 Owns the rule on foreign keys without an index. Whether an index serves a key's check is the
-planner's word; only the one certain case is decided here (`howdah.check.foreign_key_service`).
+planner's word; only the one certain case is decided here, by
+`howdah.check.knowledge.foreign_key_service`.
 """
 
 from __future__ import annotations
@@ -9,10 +10,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from howdah.check import harm
-from howdah.check.amounts import pages_size
-from howdah.check.foreign_key_index import index_for
-from howdah.check.foreign_key_service import certainly_serves, question
-from howdah.check.index_algebra import is_usable
+from howdah.check.knowledge.amounts import pages_size
+from howdah.check.knowledge.foreign_key_index import index_for
+from howdah.check.knowledge.foreign_key_service import certainly_serves, question
+from howdah.check.knowledge.index_algebra import is_usable
 from howdah.check.model import (
     Answers,
     Confidence,

@@ -6,11 +6,11 @@ Owns the rule on foreign tables in statements that take much of the time.
 from __future__ import annotations
 
 from howdah.check import harm, remedies
-from howdah.check.amounts import duration, percent
-from howdah.check.composing import composed, raw
+from howdah.check.knowledge.amounts import duration, percent
+from howdah.check.knowledge.composing import composed, raw
+from howdah.check.knowledge.parsing import Resolver
+from howdah.check.knowledge.texts import relations_named, statement_name
 from howdah.check.model import Answers, Confidence, Examination, Finding, Severity, rule
-from howdah.check.parsing import Resolver
-from howdah.check.texts import relations_named, statement_name
 from howdah.snapshot.facts.catalog import Relation
 from howdah.snapshot.facts.counters import Statement
 from howdah.snapshot.picture import Picture

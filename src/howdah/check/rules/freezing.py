@@ -10,10 +10,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from howdah.check import autovacuum, harm, pace, remedies
-from howdah.check.ages import HELD, MXIDS, WORRY_SHARE, XIDS
-from howdah.check.autovacuum import Heap
-from howdah.check.holders import end_session
+from howdah.check import harm, remedies
+from howdah.check.knowledge import autovacuum, pace
+from howdah.check.knowledge.ages import HELD, MXIDS, WORRY_SHARE, XIDS
+from howdah.check.knowledge.autovacuum import Heap
+from howdah.check.knowledge.holders import end_session
 from howdah.check.model import (
     Answers,
     Confidence,

@@ -10,9 +10,16 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
-from howdah.check import autovacuum, harm, pace
-from howdah.check.amounts import duration
-from howdah.check.holders import Holder, catalog_holders, holders, of_database, unsure_sessions
+from howdah.check import harm
+from howdah.check.knowledge import autovacuum, pace
+from howdah.check.knowledge.amounts import duration
+from howdah.check.knowledge.holders import (
+    Holder,
+    catalog_holders,
+    holders,
+    of_database,
+    unsure_sessions,
+)
 from howdah.check.model import (
     Answers,
     Confidence,

@@ -8,8 +8,8 @@ from __future__ import annotations
 import re
 
 from howdah.check import harm, remedies
-from howdah.check.index_algebra import is_usable
-from howdah.check.index_upkeep import upkeep
+from howdah.check.knowledge.index_algebra import is_usable
+from howdah.check.knowledge.index_upkeep import upkeep
 from howdah.check.model import (
     Answers,
     Confidence,

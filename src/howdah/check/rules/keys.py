@@ -10,8 +10,9 @@ from collections.abc import Sequence
 from pglast import ast
 
 from howdah.check import harm, remedies
-from howdah.check.amounts import counted
-from howdah.check.composing import composed, raw
+from howdah.check.knowledge.amounts import counted
+from howdah.check.knowledge.composing import composed, raw
+from howdah.check.knowledge.parsing import resolver
 from howdah.check.model import (
     Answers,
     Confidence,
@@ -22,7 +23,6 @@ from howdah.check.model import (
     Shape,
     rule,
 )
-from howdah.check.parsing import resolver
 from howdah.snapshot.facts.catalog import Column, Index
 from howdah.snapshot.facts.counters import Statement
 from howdah.snapshot.facts.measured import IndexSpace

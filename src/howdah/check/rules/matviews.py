@@ -8,12 +8,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from howdah.check import harm, remedies
-from howdah.check.amounts import counted, duration
-from howdah.check.composing import composed
-from howdah.check.identity import is_full_unique
+from howdah.check.knowledge.amounts import counted, duration
+from howdah.check.knowledge.composing import composed
+from howdah.check.knowledge.identity import is_full_unique
+from howdah.check.knowledge.parsing import Resolver
+from howdah.check.knowledge.texts import refresh
 from howdah.check.model import Answers, Confidence, Examination, Finding, Remedy, Severity, rule
-from howdah.check.parsing import Resolver
-from howdah.check.texts import refresh
 from howdah.snapshot.facts.catalog import Relation
 from howdah.snapshot.facts.counters import Statement
 from howdah.snapshot.picture import Picture

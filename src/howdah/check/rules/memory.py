@@ -7,8 +7,10 @@ visible by SQL: it counts only where the user told it.
 from __future__ import annotations
 
 from howdah.check import harm, remedies
-from howdah.check.amounts import counted, size
-from howdah.check.composing import composed
+from howdah.check.knowledge.amounts import counted, size
+from howdah.check.knowledge.composing import composed
+from howdah.check.knowledge.texts import statement_name
+from howdah.check.knowledge.wait_causes import active_sessions
 from howdah.check.model import (
     Answers,
     Confidence,
@@ -17,8 +19,6 @@ from howdah.check.model import (
     Severity,
     rule,
 )
-from howdah.check.texts import statement_name
-from howdah.check.wait_causes import active_sessions
 from howdah.snapshot.facts.catalog import Database
 from howdah.snapshot.facts.counters import Statement
 from howdah.snapshot.picture import PAGE_BYTES, Picture

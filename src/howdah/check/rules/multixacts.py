@@ -10,9 +10,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from howdah.check import harm, pace, remedies
-from howdah.check.amounts import counted, duration
-from howdah.check.autovacuum import MEMBER_SAFE
+from howdah.check import harm, remedies
+from howdah.check.knowledge import pace
+from howdah.check.knowledge.amounts import counted, duration
+from howdah.check.knowledge.autovacuum import MEMBER_SAFE
 from howdah.check.model import (
     Answers,
     Confidence,

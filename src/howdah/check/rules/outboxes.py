@@ -6,10 +6,10 @@ Owns the rule on outboxes that mark or delete each row.
 from __future__ import annotations
 
 from howdah.check import harm, remedies
-from howdah.check.amounts import counted
+from howdah.check.knowledge.amounts import counted
+from howdah.check.knowledge.queueing import NEEDS, Queueing, Role, horizon, queueings, recognised
+from howdah.check.knowledge.readable import as_far_as_read
 from howdah.check.model import Answers, Confidence, Examination, Finding, Remedy, Severity, rule
-from howdah.check.queueing import NEEDS, Queueing, Role, horizon, queueings, recognised
-from howdah.check.readable import as_far_as_read
 from howdah.snapshot.picture import Picture
 
 # Rows marked or deleted in the window: below, whatever the design, nobody notices.

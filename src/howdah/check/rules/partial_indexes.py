@@ -8,8 +8,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from howdah.check import harm, remedies
-from howdah.check.amounts import counted
-from howdah.check.implication import Implication, Pair, judged, pairs, questions
+from howdah.check.knowledge.amounts import counted
+from howdah.check.knowledge.implication import Implication, Pair, judged, pairs, questions
+from howdah.check.knowledge.queueing import NEEDS, queueings, recognised
+from howdah.check.knowledge.readable import as_far_as_read
 from howdah.check.model import (
     Answers,
     Confidence,
@@ -21,8 +23,6 @@ from howdah.check.model import (
     Shape,
     rule,
 )
-from howdah.check.queueing import NEEDS, queueings, recognised
-from howdah.check.readable import as_far_as_read
 from howdah.snapshot.picture import Picture
 
 # A generic plan replaces custom ones after five executions in a session, so a few scans remain.

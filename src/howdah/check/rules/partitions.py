@@ -1,6 +1,7 @@
 """Partitioned tables that run out of partitions, or collect rows in their default partition.
 
-Owns the rules on the future of range partitions. Reading bounds belongs to `howdah.check.bounds`.
+Owns the rules on the future of range partitions. Reading bounds belongs to
+`howdah.check.knowledge.bounds`.
 """
 
 from __future__ import annotations
@@ -11,10 +12,10 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from howdah.check import harm, remedies
-from howdah.check.amounts import counted, duration
-from howdah.check.bounds import Span, following, span, usual_width
-from howdah.check.composing import composed, literal, raw
-from howdah.check.identity import inserted
+from howdah.check.knowledge.amounts import counted, duration
+from howdah.check.knowledge.bounds import Span, following, span, usual_width
+from howdah.check.knowledge.composing import composed, literal, raw
+from howdah.check.knowledge.identity import inserted
 from howdah.check.model import Answers, Confidence, Examination, Finding, Remedy, Severity, rule
 from howdah.check.remedies import name
 from howdah.snapshot.facts.catalog import Inheritance, Relation

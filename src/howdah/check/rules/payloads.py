@@ -10,11 +10,18 @@ from collections.abc import Iterator, Sequence
 from pglast import ast
 
 from howdah.check import harm, remedies
-from howdah.check.amounts import counted
+from howdah.check.knowledge.amounts import counted
+from howdah.check.knowledge.parsing import Level, operator, resolver, type_name, walk
+from howdah.check.knowledge.queueing import (
+    NEEDS,
+    OBJECTS,
+    Queueing,
+    column_of,
+    queueings,
+    recognised,
+)
+from howdah.check.knowledge.readable import as_far_as_read
 from howdah.check.model import Answers, Confidence, Examination, Finding, Severity, rule
-from howdah.check.parsing import Level, operator, resolver, type_name, walk
-from howdah.check.queueing import NEEDS, OBJECTS, Queueing, column_of, queueings, recognised
-from howdah.check.readable import as_far_as_read
 from howdah.snapshot.facts.catalog import Column
 from howdah.snapshot.picture import Picture
 

@@ -9,8 +9,9 @@ from dataclasses import dataclass
 
 from psycopg import sql
 
-from howdah.check import autovacuum, harm, remedies
-from howdah.check.amounts import counted, pages_size
+from howdah.check import harm, remedies
+from howdah.check.knowledge import autovacuum
+from howdah.check.knowledge.amounts import counted, pages_size
 from howdah.check.model import (
     Answers,
     Confidence,

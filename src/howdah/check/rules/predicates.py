@@ -10,9 +10,24 @@ from collections.abc import Iterable, Sequence
 
 from pglast import ast
 
-from howdah.check import harm, remedies, whole_scans
-from howdah.check.cures import cures
-from howdah.check.forms import Form
+from howdah.check import harm, remedies
+from howdah.check.knowledge import whole_scans
+from howdah.check.knowledge.cures import cures
+from howdah.check.knowledge.forms import Form
+from howdah.check.knowledge.parsing import operator as operator_name
+from howdah.check.knowledge.parsing import resolver, walk
+from howdah.check.knowledge.readable import unread
+from howdah.check.knowledge.suspects import (
+    Selection,
+    Suspect,
+    given,
+    missed,
+    pages_per_call,
+    questions,
+    reads_in_full,
+    selection,
+    table_pages,
+)
 from howdah.check.model import (
     Answers,
     Confidence,
@@ -25,20 +40,6 @@ from howdah.check.model import (
     ServesQuestion,
     Severity,
     rule,
-)
-from howdah.check.parsing import operator as operator_name
-from howdah.check.parsing import resolver, walk
-from howdah.check.readable import unread
-from howdah.check.suspects import (
-    Selection,
-    Suspect,
-    given,
-    missed,
-    pages_per_call,
-    questions,
-    reads_in_full,
-    selection,
-    table_pages,
 )
 from howdah.snapshot.facts.catalog import Column, Index, OperatorOverlap
 from howdah.snapshot.picture import Picture

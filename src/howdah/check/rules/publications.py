@@ -9,9 +9,10 @@ from collections import defaultdict
 from collections.abc import Iterable
 
 from howdah.check import harm, remedies
-from howdah.check.amounts import counted
-from howdah.check.composing import composed, raw
-from howdah.check.identity import changed, replica_identity, unique_keys
+from howdah.check.knowledge.amounts import counted
+from howdah.check.knowledge.composing import composed, raw
+from howdah.check.knowledge.identity import changed, replica_identity, unique_keys
+from howdah.check.knowledge.parsing import expression, string_of, walk
 from howdah.check.model import (
     Answers,
     Confidence,
@@ -22,7 +23,6 @@ from howdah.check.model import (
     Shape,
     rule,
 )
-from howdah.check.parsing import expression, string_of, walk
 from howdah.snapshot.facts.catalog import Publication, Relation
 from howdah.snapshot.picture import Picture
 

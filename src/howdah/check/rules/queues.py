@@ -9,9 +9,19 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from howdah.check import harm, remedies
-from howdah.check.amounts import counted, duration
-from howdah.check.claiming import Claim
-from howdah.check.composing import composed, raw
+from howdah.check.knowledge.amounts import counted, duration
+from howdah.check.knowledge.claiming import Claim
+from howdah.check.knowledge.composing import composed, raw
+from howdah.check.knowledge.queueing import (
+    NEEDS,
+    OBJECTS,
+    Queueing,
+    Role,
+    column_of,
+    queueings,
+    recognised,
+)
+from howdah.check.knowledge.readable import as_far_as_read
 from howdah.check.model import (
     Answers,
     Confidence,
@@ -22,16 +32,6 @@ from howdah.check.model import (
     Shape,
     rule,
 )
-from howdah.check.queueing import (
-    NEEDS,
-    OBJECTS,
-    Queueing,
-    Role,
-    column_of,
-    queueings,
-    recognised,
-)
-from howdah.check.readable import as_far_as_read
 from howdah.snapshot.facts.catalog import Column
 from howdah.snapshot.facts.catalog import Sequence as SequenceRow
 from howdah.snapshot.picture import Picture

@@ -1,13 +1,14 @@
 """Indexes whose work another index of the same table does as well.
 
-Owns the rule on duplicate and redundant indexes; `howdah.check.index_algebra` owns the algebra.
+Owns the rule on duplicate and redundant indexes; `howdah.check.knowledge.index_algebra` owns the
+algebra.
 """
 
 from __future__ import annotations
 
 from howdah.check import remedies
-from howdah.check.index_algebra import are_twins, duty, is_usable, redundant
-from howdah.check.index_upkeep import upkeep, with_parts
+from howdah.check.knowledge.index_algebra import are_twins, duty, is_usable, redundant
+from howdah.check.knowledge.index_upkeep import upkeep, with_parts
 from howdah.check.model import Answers, Confidence, Examination, Finding, Severity, rule
 from howdah.snapshot.facts.catalog import Index
 from howdah.snapshot.picture import Picture
@@ -29,7 +30,7 @@ from howdah.snapshot.picture import Picture
     "that differ only in direction, in the order of their columns or in a wider predicate are not "
     "reported, though some of them could go.",
     source="PostgreSQL documentation, 'Multicolumn Indexes' and 'Index-Only Scans and Covering "
-    "Indexes'; src/howdah/check/index_algebra.py states the algebra",
+    "Indexes'; src/howdah/check/knowledge/index_algebra.py states the algebra",
 )
 def redundant_index(picture: Picture, _: Answers) -> Examination:
     """Indexes covered by another, each with the one that stays."""

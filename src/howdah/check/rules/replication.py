@@ -10,10 +10,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from howdah.check import harm, remedies
-from howdah.check.amounts import duration, size
-from howdah.check.composing import composed, literal
+from howdah.check.knowledge.amounts import duration, size
+from howdah.check.knowledge.composing import composed, literal
+from howdah.check.knowledge.wait_causes import samples
 from howdah.check.model import Answers, Confidence, Examination, Finding, Remedy, Severity, rule
-from howdah.check.wait_causes import samples
 from howdah.snapshot.facts.replication import ReplicationSlot, Standby
 from howdah.snapshot.picture import Picture
 

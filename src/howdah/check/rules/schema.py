@@ -8,9 +8,9 @@ from __future__ import annotations
 from psycopg import sql
 
 from howdah.check import harm, remedies
-from howdah.check.amounts import counted
-from howdah.check.composing import composed, raw
-from howdah.check.identity import (
+from howdah.check.knowledge.amounts import counted
+from howdah.check.knowledge.composing import composed, raw
+from howdah.check.knowledge.identity import (
     changed,
     is_full_unique,
     nullable_columns,

@@ -8,9 +8,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from howdah.check import harm, remedies
-from howdah.check.amounts import counted, duration, percent
-from howdah.check.composing import composed, raw
-from howdah.check.identity import inserted, is_full_unique
+from howdah.check.knowledge.amounts import counted, duration, percent
+from howdah.check.knowledge.composing import composed, raw
+from howdah.check.knowledge.identity import inserted, is_full_unique
 from howdah.check.model import (
     Answers,
     Confidence,

@@ -10,9 +10,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from howdah.check import analyzing, autovacuum, harm, pace, remedies
-from howdah.check.amounts import counted as amount
-from howdah.check.amounts import duration
+from howdah.check import harm, remedies
+from howdah.check.knowledge import analyzing, autovacuum, pace
+from howdah.check.knowledge.amounts import counted as amount
+from howdah.check.knowledge.amounts import duration
 from howdah.check.model import (
     Answers,
     Confidence,

@@ -9,18 +9,18 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from howdah.check import remedies
-from howdah.check.amounts import counted, pages_size
-from howdah.check.foreign_key_service import certainly_serves
-from howdah.check.index_algebra import duty, is_usable
-from howdah.check.index_upkeep import Upkeep, upkeep, with_parts
-from howdah.check.model import Answers, Confidence, Examination, Finding, Severity, Shape, rule
-from howdah.check.scan_evidence import (
+from howdah.check.knowledge.amounts import counted, pages_size
+from howdah.check.knowledge.foreign_key_service import certainly_serves
+from howdah.check.knowledge.index_algebra import duty, is_usable
+from howdah.check.knowledge.index_upkeep import Upkeep, upkeep, with_parts
+from howdah.check.knowledge.scan_evidence import (
     SHORTEST_WINDOW_DAYS,
     blindness,
     is_long_enough,
     may_be_young,
     scans,
 )
+from howdah.check.model import Answers, Confidence, Examination, Finding, Severity, Shape, rule
 from howdah.snapshot.facts.catalog import Index
 from howdah.snapshot.picture import Picture
 

@@ -11,8 +11,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from howdah.check import autovacuum, harm, pace, remedies
-from howdah.check.holders import Holder, holders, of_database
+from howdah.check import harm, remedies
+from howdah.check.knowledge import autovacuum, pace
+from howdah.check.knowledge.holders import Holder, holders, of_database
 from howdah.check.model import (
     Answers,
     Confidence,

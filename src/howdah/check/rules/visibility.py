@@ -9,8 +9,9 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from howdah.check import autovacuum, harm, remedies
-from howdah.check.amounts import percent
+from howdah.check import harm, remedies
+from howdah.check.knowledge import autovacuum
+from howdah.check.knowledge.amounts import percent
 from howdah.check.model import (
     Answers,
     Confidence,

@@ -1,6 +1,7 @@
 """What sessions wait for, as a share of the database's time.
 
-Owns the rule on the wait profile. What a wait means belongs to `howdah.check.wait_causes`.
+Owns the rule on the wait profile. What a wait means belongs to
+`howdah.check.knowledge.wait_causes`.
 """
 
 from __future__ import annotations
@@ -8,8 +9,8 @@ from __future__ import annotations
 from collections import Counter
 
 from howdah.check import harm, remedies
+from howdah.check.knowledge.wait_causes import cause
 from howdah.check.model import Answers, Confidence, Examination, Finding, Severity, rule
-from howdah.check.wait_causes import cause
 from howdah.snapshot.picture import Picture
 
 _IDLE = frozenset({"Activity", "Client", "Timeout"})  # waiting for work, not at work

@@ -9,8 +9,8 @@ import re
 from datetime import datetime
 
 from howdah.check import harm, remedies
-from howdah.check.amounts import counted, size
-from howdah.check.composing import composed, literal
+from howdah.check.knowledge.amounts import counted, size
+from howdah.check.knowledge.composing import composed, literal
 from howdah.check.model import Answers, Confidence, Examination, Finding, Severity, rule
 from howdah.snapshot.facts.counters import Archiver, Checkpoints
 from howdah.snapshot.picture import Picture

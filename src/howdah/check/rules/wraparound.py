@@ -8,10 +8,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from howdah.check import ages, autovacuum, harm, pace, remedies
-from howdah.check.ages import MXIDS, XIDS, Ids, Limits
-from howdah.check.amounts import duration
-from howdah.check.autovacuum import Heap
+from howdah.check import harm, remedies
+from howdah.check.knowledge import ages, autovacuum, pace
+from howdah.check.knowledge.ages import MXIDS, XIDS, Ids, Limits
+from howdah.check.knowledge.amounts import duration
+from howdah.check.knowledge.autovacuum import Heap
 from howdah.check.model import (
     Answers,
     Confidence,

@@ -10,7 +10,7 @@ from collections import defaultdict
 
 import msgspec
 
-from howdah.check.amounts import duration
+from howdah.check.knowledge.amounts import duration
 from howdah.report.pictures.drawing import (
     BOLD,
     SMALL,

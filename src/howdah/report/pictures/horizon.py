@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 import msgspec
 
-from howdah.check.amounts import duration, number
+from howdah.check.knowledge.amounts import duration, number
 from howdah.report.pictures.drawing import (
     SMALL,
     Drawing,

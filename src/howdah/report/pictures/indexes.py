@@ -10,7 +10,7 @@ from math import ceil, floor, log10
 
 import msgspec
 
-from howdah.check.amounts import duration, size
+from howdah.check.knowledge.amounts import duration, size
 from howdah.report.pictures.drawing import (
     SMALL,
     Drawing,

@@ -9,7 +9,7 @@ from collections import defaultdict
 
 import msgspec
 
-from howdah.check.amounts import duration, percent
+from howdah.check.knowledge.amounts import duration, percent
 from howdah.report.pictures.drawing import (
     Drawing,
     area,

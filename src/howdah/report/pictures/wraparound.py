@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import msgspec
 
-from howdah.check.amounts import number, percent
+from howdah.check.knowledge.amounts import number, percent
 from howdah.report.pictures.drawing import (
     SMALL,
     Drawing,

@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 
 from howdah.check import remedies
-from howdah.check.index_algebra import is_usable
+from howdah.check.knowledge.index_algebra import is_usable
 from howdah.check.model import ServesQuestion
 from howdah.snapshot.facts.catalog import Column, Constraint, Index
 from howdah.snapshot.picture import Picture

@@ -12,7 +12,7 @@ import msgspec
 from psycopg import sql
 
 from howdah.check import remedies
-from howdah.check.foreign_key_service import is_temporal
+from howdah.check.knowledge.foreign_key_service import is_temporal
 from howdah.check.model import Remedy
 from howdah.snapshot.facts.catalog import Constraint, Relation
 from howdah.snapshot.picture import Picture

@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from howdah.check import autovacuum, pace
-from howdah.check.autovacuum import Heap
+from howdah.check.knowledge import autovacuum, pace
+from howdah.check.knowledge.autovacuum import Heap
 from howdah.check.model import Severity
 from howdah.snapshot.facts.catalog import Database
 from howdah.snapshot.picture import Picture

@@ -7,8 +7,8 @@ pg_stat_statements blanks, so that only the index's counters give it away.
 from __future__ import annotations
 
 from howdah.check import harm, remedies
+from howdah.check.knowledge.suspects import MIN_PAGES
 from howdah.check.model import Confidence, Finding, Severity
-from howdah.check.suspects import MIN_PAGES
 from howdah.snapshot.facts.catalog import Index
 from howdah.snapshot.picture import Picture
 

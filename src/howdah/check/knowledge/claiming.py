@@ -11,7 +11,15 @@ from collections.abc import Iterator
 import msgspec
 from pglast import ast, enums
 
-from howdah.check.parsing import Level, Node, Resolver, deparsed, operator, string_of, walk
+from howdah.check.knowledge.parsing import (
+    Level,
+    Node,
+    Resolver,
+    deparsed,
+    operator,
+    string_of,
+    walk,
+)
 from howdah.snapshot.facts.catalog import Column
 from howdah.snapshot.facts.counters import Statement
 

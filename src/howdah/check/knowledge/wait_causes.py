@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from howdah.check.texts import statement_name
+from howdah.check.knowledge.texts import statement_name
 from howdah.snapshot.facts.counters import CounterSample
 from howdah.snapshot.picture import PAGE_BYTES, Picture
 

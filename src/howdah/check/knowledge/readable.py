@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import msgspec
 
+from howdah.check.knowledge.parsing import parsed
 from howdah.check.model import Examination
-from howdah.check.parsing import parsed
 from howdah.snapshot.facts.counters import Statement
 from howdah.snapshot.picture import Picture
 from howdah.snapshot.texts import HIDDEN, WITHHELD

@@ -18,9 +18,8 @@ from itertools import takewhile
 
 from pglast import ast
 
-from howdah.check.forms import Form, Predicate, equivalent, predicates, replaced
-from howdah.check.model import Answer, Answers, PlanQuestion, Scan
-from howdah.check.parsing import (
+from howdah.check.knowledge.forms import Form, Predicate, equivalent, predicates, replaced
+from howdah.check.knowledge.parsing import (
     Node,
     Resolver,
     expression,
@@ -32,7 +31,8 @@ from howdah.check.parsing import (
     unified,
     walk,
 )
-from howdah.check.readable import is_cut, is_hidden
+from howdah.check.knowledge.readable import is_cut, is_hidden
+from howdah.check.model import Answer, Answers, PlanQuestion, Scan
 from howdah.snapshot.facts.catalog import Index
 from howdah.snapshot.facts.counters import Statement
 from howdah.snapshot.picture import Picture

@@ -17,9 +17,8 @@ from itertools import cycle
 
 from pglast import ast, enums
 
-from howdah.check.claiming import Claim, claim
-from howdah.check.model import Answer, Answers, PlanQuestion
-from howdah.check.parsing import (
+from howdah.check.knowledge.claiming import Claim, claim
+from howdah.check.knowledge.parsing import (
     Level,
     Node,
     Resolver,
@@ -36,7 +35,8 @@ from howdah.check.parsing import (
     unified,
     walk,
 )
-from howdah.check.queueing import Queueing, queueings
+from howdah.check.knowledge.queueing import Queueing, queueings
+from howdah.check.model import Answer, Answers, PlanQuestion
 from howdah.snapshot.facts.catalog import Index
 from howdah.snapshot.picture import Picture
 

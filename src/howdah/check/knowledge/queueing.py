@@ -21,8 +21,8 @@ from functools import lru_cache
 import msgspec
 from pglast import ast
 
-from howdah.check.claiming import Claim, Marker, claim
-from howdah.check.parsing import Level, operator, parsed, resolver
+from howdah.check.knowledge.claiming import Claim, Marker, claim
+from howdah.check.knowledge.parsing import Level, operator, parsed, resolver
 from howdah.snapshot.facts.catalog import Column, Relation
 from howdah.snapshot.facts.counters import Statement
 from howdah.snapshot.picture import Picture

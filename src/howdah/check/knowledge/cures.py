@@ -8,11 +8,11 @@ from __future__ import annotations
 import re
 
 from howdah.check import remedies
-from howdah.check.composing import composed, raw
-from howdah.check.forms import Form, unqualified
+from howdah.check.knowledge.composing import composed, raw
+from howdah.check.knowledge.forms import Form, unqualified
+from howdah.check.knowledge.parsing import deparsed, parameters, pinned
+from howdah.check.knowledge.suspects import Suspect, given, missed
 from howdah.check.model import Answers, Remedy, Shape
-from howdah.check.parsing import deparsed, parameters, pinned
-from howdah.check.suspects import Suspect, given, missed
 from howdah.snapshot.picture import Picture
 
 # Rows of the sandbox's table: enough for MIN_PAGES pages of the narrowest rows.

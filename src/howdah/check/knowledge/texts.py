@@ -1,7 +1,7 @@
 """What a normalised statement's text says: the relations it names, the refresh it is, its name.
 
-Owns these readings, on the trees of `howdah.check.parsing`. A text that does not parse is an
-answer of its own (None), never an empty set of relations.
+Owns these readings, on the trees of `howdah.check.knowledge.parsing`. A text that does not parse is
+an answer of its own (None), never an empty set of relations.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from pglast import ast
 
-from howdah.check.parsing import Resolver, parsed, walk
+from howdah.check.knowledge.parsing import Resolver, parsed, walk
 from howdah.snapshot.facts.catalog import Relation
 from howdah.snapshot.picture import SYSTEM_SCHEMAS
 

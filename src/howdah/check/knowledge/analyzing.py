@@ -6,7 +6,7 @@ and one that is left behind. What to say of it is the rules'.
 
 from __future__ import annotations
 
-from howdah.check import autovacuum, pace
+from howdah.check.knowledge import autovacuum, pace
 from howdah.snapshot.facts.catalog import Relation
 from howdah.snapshot.facts.counters import TableStatistics
 from howdah.snapshot.picture import Picture

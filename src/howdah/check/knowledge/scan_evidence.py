@@ -9,8 +9,8 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from howdah.check.amounts import duration
-from howdah.check.index_upkeep import with_parts
+from howdah.check.knowledge.amounts import duration
+from howdah.check.knowledge.index_upkeep import with_parts
 from howdah.snapshot.facts.catalog import Index
 from howdah.snapshot.picture import Picture
 

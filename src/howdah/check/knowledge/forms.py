@@ -16,7 +16,7 @@ from enum import StrEnum
 
 from pglast import ast, enums
 
-from howdah.check.parsing import (
+from howdah.check.knowledge.parsing import (
     Level,
     Node,
     Resolver,
