@@ -25,7 +25,7 @@ from howdah.check.graft import graft
 from howdah.check.model import Finding, Kind, Proof, Remedy, Result, Rule
 from howdah.clock import SYSTEM_CLOCK, Clock
 from howdah.errors import HowdahError
-from howdah.sandbox import locks
+from howdah.postgres.lock_modes import LOCK_MODES
 from howdah.sandbox.measure import measure
 from howdah.sandbox.run import Run
 from howdah.sandbox.sandbox import Sandbox
@@ -214,7 +214,7 @@ def _proof(run: Run, server: str, rows: int) -> Proof:
         and not each.created
         and (mode := statement.strongest(each.relation))
     }
-    strongest_first = sorted(held, key=lambda pair: (-locks.LOCK_MODES.index(pair[1]), pair[0]))
+    strongest_first = sorted(held, key=lambda pair: (-LOCK_MODES.index(pair[1]), pair[0]))
     return Proof(
         proven=True,
         reason="ran on a sandbox, turned its rule ok and no other rule red; taken back and retried",

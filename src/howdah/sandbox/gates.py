@@ -38,7 +38,7 @@ from psycopg.rows import class_row, scalar_row
 from howdah import query
 from howdah.clock import Clock
 from howdah.errors import TimedOut
-from howdah.sandbox.locks import conflict
+from howdah.postgres.lock_modes import conflict
 from howdah.sandbox.sandbox import Sandbox
 
 _QUERIES = query.load("howdah.sandbox", "sql/measure.sql")

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import msgspec
 
-from howdah.sandbox import locks
+from howdah.postgres import lock_modes
 
 
 class LockHeld(msgspec.Struct, frozen=True, kw_only=True):
@@ -19,7 +19,7 @@ class LockHeld(msgspec.Struct, frozen=True, kw_only=True):
     kind: str
     """`pg_class.relkind`: r table, p partitioned table, i index, I partitioned index, m, S, t."""
     mode: str
-    """As `pg_locks.mode` spells it; see `howdah.sandbox.locks.LOCK_MODES`."""
+    """As `pg_locks.mode` spells it; see `howdah.postgres.lock_modes.LOCK_MODES`."""
     created: bool = False
     """The statement made this relation, so nobody else can be waiting for it."""
 
@@ -69,7 +69,7 @@ class StatementRun(msgspec.Struct, frozen=True, kw_only=True):
 
     def strongest(self, relation: str) -> str | None:
         """The strongest mode on that relation, by its quoted name; None when it was not locked."""
-        return locks.strongest(held.mode for held in self.locks if held.relation == relation)
+        return lock_modes.strongest(held.mode for held in self.locks if held.relation == relation)
 
     def scans(self, relation: str) -> int:
         """How often that relation was read from end to end."""

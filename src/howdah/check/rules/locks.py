@@ -1,7 +1,7 @@
 """Sessions that stand in the way of others.
 
 Owns the rules on blocking, on transactions left open, and on the queue behind a schema change. Who
-conflicts with whom belongs to `howdah.check.knowledge.lock_modes`.
+conflicts with whom belongs to `howdah.check.knowledge.blocking`.
 """
 
 from __future__ import annotations
@@ -11,8 +11,8 @@ from typing import Any
 
 from howdah.check import harm, remedies
 from howdah.check.knowledge.amounts import counted, duration
+from howdah.check.knowledge.blocking import Edge, beneath, edges, roots, strength
 from howdah.check.knowledge.composing import composed, raw
-from howdah.check.knowledge.lock_modes import Edge, beneath, edges, roots, strength
 from howdah.check.model import Answers, Confidence, Examination, Finding, Remedy, Severity, rule
 from howdah.snapshot.facts.activity import Session
 from howdah.snapshot.picture import Picture

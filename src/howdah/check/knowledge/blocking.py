@@ -1,6 +1,6 @@
-"""Which lock modes of PostgreSQL exclude each other, and who waits for whom because of it.
+"""Who waits for whom, and because of which locks.
 
-Owns the conflict matrix of table-level locks and the edges between sessions made with it. Must
+Owns the edges between sessions, made with the server's conflict matrix. Must
 never call two sessions in conflict because they merely lock the same thing.
 """
 
@@ -8,40 +8,23 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from howdah.postgres import lock_modes
+from howdah.postgres.lock_modes import LOCK_MODES
 from howdah.snapshot.facts.activity import Lock
 from howdah.snapshot.picture import Picture
 
-# Documentation, 'Table-Level Lock Modes', by growing strength; each with the modes it excludes.
-_MODES = (
-    "AccessShareLock",
-    "RowShareLock",
-    "RowExclusiveLock",
-    "ShareUpdateExclusiveLock",
-    "ShareLock",
-    "ShareRowExclusiveLock",
-    "ExclusiveLock",
-    "AccessExclusiveLock",
-)
-_EXCLUDED = {
-    "AccessShareLock": {"AccessExclusiveLock"},
-    "RowShareLock": {"ExclusiveLock", "AccessExclusiveLock"},
-    "RowExclusiveLock": {*_MODES[4:]},
-    "ShareUpdateExclusiveLock": {*_MODES[3:]},
-    "ShareLock": {"RowExclusiveLock", "ShareUpdateExclusiveLock", *_MODES[5:]},
-    "ShareRowExclusiveLock": {*_MODES[2:]},
-    "ExclusiveLock": {*_MODES[1:]},
-    "AccessExclusiveLock": {*_MODES},
-}
-
 
 def conflict(one: str, other: str) -> bool:
-    """Whether two sessions cannot hold these modes of the same object at once."""
-    return other in _EXCLUDED.get(one, ())
+    """Whether two sessions cannot hold these modes of the same object at once.
+
+    Modes that are none of a table (those of predicate locks) exclude nobody.
+    """
+    return {one, other} <= set(LOCK_MODES) and lock_modes.conflict(one, other)
 
 
 def strength(mode: str) -> int:
     """A mode's place in the order of strength; -1 for one that is none of a table."""
-    return _MODES.index(mode) if mode in _MODES else -1
+    return LOCK_MODES.index(mode) if mode in LOCK_MODES else -1
 
 
 @dataclass(frozen=True)

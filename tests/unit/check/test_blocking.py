@@ -5,11 +5,12 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from howdah.check.knowledge.lock_modes import _MODES, beneath, conflict, edges, roots
+from howdah.check.knowledge.blocking import beneath, conflict, edges, roots
+from howdah.postgres.lock_modes import LOCK_MODES
 from howdah.snapshot.facts.activity import Blocking, Lock
 from tests.making import picture, row
 
-MODES = st.sampled_from(_MODES)
+MODES = st.sampled_from(LOCK_MODES)
 
 
 @given(MODES, MODES)
@@ -18,7 +19,7 @@ def test_conflicts_are_mutual(one: str, other: str) -> None:
 
 
 def test_the_matrix_has_as_many_conflicts_as_the_documentation() -> None:
-    per_mode = [sum(conflict(one, other) for other in _MODES) for one in _MODES]
+    per_mode = [sum(conflict(one, other) for other in LOCK_MODES) for one in LOCK_MODES]
     assert per_mode == [1, 2, 4, 5, 5, 6, 7, 8]
 
 

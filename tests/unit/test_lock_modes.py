@@ -3,8 +3,8 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from howdah.sandbox import locks
-from howdah.sandbox.locks import LOCK_MODES
+from howdah.postgres import lock_modes as locks
+from howdah.postgres.lock_modes import LOCK_MODES
 
 MODES = st.sampled_from(LOCK_MODES)
 
