@@ -22,7 +22,7 @@ from howdah.check.rules import all_rules
 from howdah.check.suppression import Suppression, expired
 from howdah.check.trial import Trials
 from howdah.clock import SYSTEM_CLOCK, Clock
-from howdah.errors import HowdahError, Unsupported
+from howdah.errors import CouldNot, HowdahError, Unsupported
 from howdah.sandbox.sandbox import Sandbox
 from howdah.sandbox.schema import dump_schema
 from howdah.snapshot.doctor import missing_facts
@@ -52,7 +52,10 @@ def schema_source(dsn: str | None, snapshot: Snapshot) -> SchemaSource:
             raise Unsupported(
                 "the snapshot file holds no schema", hint="howdah snapshot take --schema"
             )
-        return dump_schema(dsn)
+        try:
+            return dump_schema(dsn)
+        except CouldNot:  # a vacuum that truncates a table locks it out for a moment
+            return dump_schema(dsn)
 
     return read
 
@@ -154,7 +157,7 @@ def _sandbox(
     try:
         sandbox = Sandbox.from_schema(_resolving_as(search_path, schema()))
     except HowdahError as error:
-        yield None, f"no sandbox: {error.message}"
+        yield None, f"no sandbox: {': '.join(filter(None, (error.message, error.detail)))}"
         return
     with sandbox:
         yield sandbox, ""

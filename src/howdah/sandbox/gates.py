@@ -120,8 +120,8 @@ class Gates:
             # Read after asking who blocks: a blocked statement stays as it is until a gate opens.
             self._seen.update(self._read())
             for gate in waiting_at:
-                self._pass(gate, stack, pool, half_open=half_open)
                 opened = self._clock.monotonic()
+                self._pass(gate, stack, pool, half_open=half_open)
             if not waiting_at:
                 self._clock.sleep(_POLL_SECONDS)
         for gate in self._gates.values():
