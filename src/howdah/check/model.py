@@ -110,7 +110,6 @@ class Shape(msgspec.Struct, frozen=True, kw_only=True):
     invalid_indexes: tuple[str, ...] = ()  # definitions; a schema dump leaves invalid ones out
     analyzed: bool = True  # run ANALYZE after filling
     vacuumed: bool = False  # run VACUUM after filling: the dead rows leave, their room stays
-    later_rows: Mapping[str, int] = {}  # rows inserted after the ANALYZE, by table
 
 
 class Proof(msgspec.Struct, frozen=True, kw_only=True):

@@ -47,9 +47,6 @@ def give(sandbox: Sandbox, shape: Shape, picture: Picture) -> int:
         _vacuum(sandbox, wanted)
     if shape.analyzed and wanted:
         fill.analyze(sandbox, wanted)
-    later = {names.get(t, t): fill.Shape(rows=rows) for t, rows in shape.later_rows.items()}
-    if later:
-        fill.fill(sandbox, later)
     return sum(each.rows for each in filled.values())
 
 
