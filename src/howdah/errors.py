@@ -72,6 +72,14 @@ class NotASandbox(Cannot):
     """Destructive work was aimed at something that does not carry our marker."""
 
 
+class Superseded(Cannot):
+    """Another instance has taken over; this one must stop and write no more."""
+
+
+class PositionLost(Cannot):
+    """A position cannot be continued from: the database is another one, or went back in time."""
+
+
 class StatementFailed(Cannot):
     """The server refused a statement for a reason that none of the other classes names."""
 

@@ -1,0 +1,1 @@
+"""Systems measured side by side, ours included: one file each, one shape."""

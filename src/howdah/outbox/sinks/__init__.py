@@ -1,0 +1,1 @@
+"""Where a relay publishes to: one file each, one contract, one conformance suite."""
