@@ -1,0 +1,18 @@
+"""Real brokers for tests: started on loopback, broken on purpose, gone afterwards.
+
+Owns the list of them. Must never reach a broker that it did not start.
+
+    with NatsBroker.start() as broker:
+        connect(broker.url)
+        broker.kill()
+        broker.restart()
+"""
+
+from __future__ import annotations
+
+from howdah.testing.brokers.broker import Broker
+from howdah.testing.brokers.nats import NatsBroker
+from howdah.testing.brokers.rabbitmq import RabbitmqBroker
+from howdah.testing.brokers.redis import RedisBroker
+
+__all__ = ["Broker", "NatsBroker", "RabbitmqBroker", "RedisBroker"]
