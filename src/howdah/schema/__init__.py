@@ -2,3 +2,10 @@
 
 Owns the `howdah` schema's versions and roles. Must never change an object that is not Howdah's.
 """
+
+from __future__ import annotations
+
+from howdah.schema.api import install
+from howdah.schema.model import Component, Plan
+
+__all__ = ["Component", "Plan", "install"]

@@ -1,0 +1,10 @@
+"""The components that the command line can install.
+
+Owns that one list. Must never hold anything about a component: each describes itself.
+"""
+
+from __future__ import annotations
+
+from howdah.schema import Component
+
+COMPONENTS: tuple[Component, ...] = ()
