@@ -12,11 +12,21 @@ those that `HOWDAH_TEST_PG` names (`14:/path/to/bin,16:/path/to/bin`). A major t
 is a skip that says what to install. `@pytest.mark.postgres(since=17)` and `until=` narrow the
 majors, `newest=True` takes only the newest of them. Tests of one major share an xdist group, so
 that under `--dist loadgroup` each worker starts few servers.
+
+`nats_broker`, `redis_broker`, `rabbitmq_broker`, `kafka_broker` and `http_broker` are real
+brokers on loopback; where the program is absent, the test is a skip that says what to install.
 """
 
 from __future__ import annotations
 
 from howdah.clock import FakeClock
+from howdah.testing.brokers.fixtures import (
+    http_broker,
+    kafka_broker,
+    nats_broker,
+    rabbitmq_broker,
+    redis_broker,
+)
 from howdah.testing.databases import Database
 from howdah.testing.fixtures import database, own_server, postgres_installation, server
 from howdah.testing.majors import (
@@ -32,10 +42,15 @@ __all__ = [
     "Database",
     "FakeClock",
     "database",
+    "http_broker",
+    "kafka_broker",
+    "nats_broker",
     "own_server",
     "postgres_installation",
     "pytest_configure",
     "pytest_generate_tests",
+    "rabbitmq_broker",
+    "redis_broker",
     "server",
     "servers_line",
     "wait_until",
