@@ -3,7 +3,7 @@
 Owns the message as a sink sees it, the outcomes and the promise. Must never know a broker.
 
 A sink is asynchronous, is used by one relay at a time, and is proven by the one conformance suite
-in `tests/postgres/outbox/sinks/conformance.py`.
+in `tests/sinks/conformance.py`.
 """
 
 from __future__ import annotations
@@ -41,6 +41,7 @@ class Promise(msgspec.Struct, frozen=True, kw_only=True):
     max_bytes: int | None  # of one message, headers included; None: no limit of its own
     fences: bool  # whether `open` shuts out an older relay at the broker
     pipelines_keys: bool  # whether several messages of one key may be in one `publish`
+    dedup_seconds: float | None = None  # how long it remembers a message; None: for ever, or never
 
 
 class Message(msgspec.Struct, frozen=True, kw_only=True):
