@@ -13,7 +13,7 @@ from typing import Annotated, NoReturn
 import typer
 
 from howdah import __version__
-from howdah.cli import bench, check, demo, doctor, sandbox, snapshot, watch
+from howdah.cli import bench, check, demo, doctor, install, sandbox, snapshot, watch
 from howdah.errors import HowdahError
 
 COULD_NOT_RUN = 2
@@ -35,6 +35,9 @@ app.add_typer(snapshot.app, name="snapshot")
 app.command(name="doctor", epilog=doctor.EXAMPLE)(doctor.doctor)
 app.command(name="watch", epilog=watch.EXAMPLE)(watch.watch)
 app.command(name="demo", epilog=demo.EXAMPLE)(demo.demo)
+app.command(name="install", epilog=install.INSTALL_EXAMPLE)(install.install)
+app.command(name="upgrade", epilog=install.UPGRADE_EXAMPLE)(install.upgrade)
+app.command(name="uninstall", epilog=install.UNINSTALL_EXAMPLE)(install.uninstall)
 app.add_typer(sandbox.app, name="sandbox")
 app.add_typer(bench.app, name="bench")
 

@@ -5,7 +5,31 @@ Owns the `howdah` schema's versions and roles. Must never change an object that 
 
 from __future__ import annotations
 
-from howdah.schema.api import install
-from howdah.schema.model import Component, Plan
+from howdah.schema.api import (
+    install,
+    require,
+    require_async,
+    script,
+    status,
+    uninstall,
+    upgrade,
+)
+from howdah.schema.model import ROLES, Component, Phase, Plan, Standing, Step
+from howdah.schema.store import requirement
 
-__all__ = ["Component", "Plan", "install"]
+__all__ = [
+    "ROLES",
+    "Component",
+    "Phase",
+    "Plan",
+    "Standing",
+    "Step",
+    "install",
+    "require",
+    "require_async",
+    "requirement",
+    "script",
+    "status",
+    "uninstall",
+    "upgrade",
+]

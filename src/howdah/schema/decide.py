@@ -105,19 +105,80 @@ def skew(component: Component, applied: Applied) -> HowdahError | None:
     return None
 
 
+def waiting(component: Component, applied: Applied) -> tuple[Migration, ...]:
+    """The contractions that this library knows and the database has not had."""
+    versions = applied.get(component.name, {})
+    return tuple(
+        each
+        for each in scripts(component).migrations
+        if versions and each.version not in versions and each.phase is Phase.CONTRACT
+    )
+
+
 def plan_install(here: Here, applied: Applied, components: Sequence[Component]) -> Plan:
     """Put in what is missing. A component that is there, but too old or too new, is refused."""
     refuse(here)
     wanted = with_requirements(components)
     missing = [each for each in wanted if each.name not in applied]
+    _require_ledger_rows(here, applied)
     for each in wanted:
         if each.name in applied and (why := skew(each, applied)):
             raise why
-    if here.ledger and not applied:
-        raise _empty_ledger(here)
     steps = [step for each in missing for step in _whole(each)]
     changed = [f"{each.name} {each.version} installed" for each in missing]
     return _framed(here, wanted, steps, changed)
+
+
+def plan_upgrade(
+    here: Here, applied: Applied, components: Sequence[Component], *, contract: bool
+) -> Plan:
+    """Bring what is installed up to this library: expansions, and with `contract` contractions too.
+
+    In the order of the versions, but an expansion does not wait for an earlier contraction, so that
+    workers of any older version can be upgraded beside a database that is upgraded first.
+    """
+    refuse(here)
+    _require_ledger_rows(here, applied)
+    installed = [each for each in components if each.name in applied]
+    if not installed:
+        names = ", ".join(each.name for each in components) or "nothing"
+        raise Unsupported(
+            f"none of these is installed in {here.database}: {names}", hint="howdah install"
+        )
+    steps: list[Step] = []
+    changed: list[str] = []
+    notes: list[str] = []
+    for each in with_requirements(installed):
+        if each.name not in applied:
+            steps += _whole(each)
+            changed.append(f"{each.name} {each.version} installed")
+            continue
+        if (why := skew(each, applied)) and max(applied[each.name]) > each.version:
+            raise why
+        for migration in _pending(each, applied, contract=contract):
+            what = f"{each.name} {migration.version}: {migration.what}"
+            steps += (
+                Step(what=what, sql=migration.text),
+                _record(each, [migration], migration.what),
+            )
+            changed.append(f"{each.name} {migration.version} ({migration.phase}) applied")
+        notes += () if contract else _waits(each, applied)
+    return _framed(here, with_requirements(installed), steps, changed, notes)
+
+
+def _pending(component: Component, applied: Applied, *, contract: bool) -> Iterator[Migration]:
+    for migration in scripts(component).migrations:
+        expands = migration.phase is Phase.EXPAND
+        if migration.version not in applied[component.name] and (expands or contract):
+            yield migration
+
+
+def _waits(component: Component, applied: Applied) -> Iterator[str]:
+    for migration in waiting(component, applied):
+        yield (
+            f"{component.name} {migration.version} ({migration.what}) waits until every worker runs"
+            f" howdah {__version__} or later; then: howdah upgrade --contract"
+        )
 
 
 def _whole(component: Component) -> Iterator[Step]:
@@ -131,12 +192,13 @@ def _record(component: Component, migrations: Sequence[Migration], what: str) ->
     last = migrations[-1].version
     return Step(
         what=f"{component.name} {last}: into the ledger",
-        sql=_filled(
+        sql=filled(
             "record",
             component=sql.Literal(component.name),
             versions=sql.Literal([each.version for each in migrations]),
             phases=sql.Literal([each.phase.value for each in migrations]),
             what=sql.Literal(what),
+            requires=sql.Literal([each.name for each in component.requires]),
             last=sql.Literal(last),
             library=sql.Literal(__version__),
         ),
@@ -144,25 +206,32 @@ def _record(component: Component, migrations: Sequence[Migration], what: str) ->
 
 
 def _framed(
-    here: Here, components: Sequence[Component], steps: Sequence[Step], changed: Sequence[str]
+    here: Here,
+    components: Sequence[Component],
+    steps: Sequence[Step],
+    changed: Sequence[str],
+    notes: Sequence[str] = (),
 ) -> Plan:
     """The steps with what comes before them (roles, schema, owner) and after them (rights)."""
-    before = list(_roles(here)) if here.schema_owner is None else []
-    after, granted = [], []
-    if steps:
-        closing = _filled("close_to_public")
-        after.append(Step(what="new functions are not for everybody", sql=closing))
-    if _have_roles(here) and (steps or not here.granted):
-        texts = [(each.name, scripts(each).grants) for each in components]
-        after += [Step(what=f"{name}: grants.sql", sql=text) for name, text in texts if text]
-        granted = [] if here.granted else ["rights given to the roles"]
-    if not (before or steps or after):
-        return Plan()
+    roles = list(_roles(here))
+    rights = list(_rights(here, components)) if steps or not here.granted else []
+    if not (roles or steps or rights):
+        return Plan(notes=tuple(notes))
+    closing = Step(what="new functions are not for everybody", sql=filled("close_to_public"))
+    said = [roles[0].what] if roles else []
     return Plan(
-        steps=(*before, *_ownership(here), *steps, *after),
-        changed=(*changed, *granted),
-        notes=tuple(_notes(here)),
+        steps=(*roles, *_ownership(here), *steps, *([closing] if steps else []), *rights),
+        changed=(*said, *changed, *(["rights given to the roles"] if rights else [])),
+        notes=(*notes, *_advice(here)),
     )
+
+
+def _rights(here: Here, components: Sequence[Component]) -> Iterator[Step]:
+    """Run again and again: a script of grants may be repeated."""
+    if _have_roles(here):
+        for each in components:
+            if text := scripts(each).grants:
+                yield Step(what=f"{each.name}: grants.sql", sql=text)
 
 
 def _roles(here: Here) -> Iterator[Step]:
@@ -170,10 +239,10 @@ def _roles(here: Here) -> Iterator[Step]:
     if not missing or not here.may_create_roles:
         return
     names = sql.Literal(missing)
-    yield Step(what=f"roles {', '.join(missing)}", sql=_filled("create_roles", names=names))
-    if OWNER_ROLE in missing and not here.superuser:
+    yield Step(what=f"roles {', '.join(missing)} made", sql=filled("create_roles", names=names))
+    if OWNER_ROLE in missing and here.schema_owner is None and not here.superuser:
         owner = sql.Identifier(OWNER_ROLE)
-        yield Step(what=f"become {OWNER_ROLE}", sql=_filled("join_owner", owner=owner))
+        yield Step(what=f"become {OWNER_ROLE}", sql=filled("join_owner", owner=owner))
 
 
 def _ownership(here: Here) -> Iterator[Step]:
@@ -189,20 +258,24 @@ def _ownership(here: Here) -> Iterator[Step]:
             )
         made = OWNER_ROLE not in here.roles and here.may_create_roles
         owner = OWNER_ROLE if made or here.may_be_owner_role else here.user
-        create = _filled("create_schema", owner=sql.Identifier(owner))
+        create = filled("create_schema", owner=sql.Identifier(owner))
         yield Step(what=f"schema howdah of {owner}", sql=create)
-    if owner != here.user:
-        become = _filled("become", owner=sql.Identifier(owner))
+    yield from acting(here, owner)
+
+
+def acting(here: Here, owner: str | None) -> Iterator[Step]:
+    """For the rest of the transaction, be the schema's owner."""
+    if owner not in (None, here.user):
+        become = filled("become", owner=sql.Identifier(owner))
         yield Step(what=f"act as {owner}", sql=become)
 
 
 def _have_roles(here: Here) -> bool:
     """Whether all roles exist once the first steps have run."""
-    made = here.may_create_roles and here.schema_owner is None
-    return made or set(ROLES) <= set(here.roles)
+    return here.may_create_roles or set(ROLES) <= set(here.roles)
 
 
-def _notes(here: Here) -> Iterator[str]:
+def _advice(here: Here) -> Iterator[str]:
     if not _have_roles(here):
         missing = [name for name in ROLES if name not in here.roles]
         yield (
@@ -212,15 +285,17 @@ def _notes(here: Here) -> Iterator[str]:
         )
 
 
-def _empty_ledger(here: Here) -> HowdahError:
-    return Cannot(
-        f"howdah.installed in {here.database} is empty",
-        detail="The schema was probably restored without its rows, so its versions are unknown.",
-        hint="restore the rows of schema howdah too, or drop the schema and install again",
-    )
+def _require_ledger_rows(here: Here, applied: Applied) -> None:
+    if here.ledger and not applied:
+        raise Cannot(
+            f"howdah.installed in {here.database} is empty",
+            detail="The schema was probably restored without its rows: its versions are unknown.",
+            hint="restore the rows of schema howdah too, or drop the schema and install again",
+        )
 
 
-def _filled(block: str, **parts: sql.Composable) -> str:
+def filled(block: str, **parts: sql.Composable) -> str:
+    """The text of a block of this room with its braces filled in."""
     return sql.SQL(_QUERIES.text(block)).format(**parts).as_string(None)
 
 

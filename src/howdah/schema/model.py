@@ -88,11 +88,64 @@ class Here(msgspec.Struct, frozen=True, kw_only=True):
     """Whether the roles were given their rights on the schema here."""
 
 
+class Object(msgspec.Struct, frozen=True, kw_only=True):
+    """Something in schema `howdah`."""
+
+    type: str
+    identity: str
+    """As PostgreSQL spells it, quoted where needed: `howdah.emit(pg_catalog.text)`."""
+    name: str | None
+    """The bare name of what is no function."""
+    statement: str
+    """What drops it, unless something depends on it."""
+    component: str | None
+    """The component whose script made it, as the ledger says."""
+    relation_of_ours: bool
+    """Whether it is a relation whose owner is, or may become, the owner of the schema."""
+    is_table: bool
+    may_lock: bool
+
+    def __str__(self) -> str:
+        return f"{self.type} {self.identity}"
+
+
+class Loss(msgspec.Struct, frozen=True, kw_only=True):
+    """A table with rows that would go."""
+
+    table: str
+    rows: int
+    """By the server's estimate, at least 1."""
+    bytes: int
+
+    def __str__(self) -> str:
+        return f"{self.table} (about {self.rows:,} rows, {self.bytes:,} bytes)"
+
+
 class Step(msgspec.Struct, frozen=True, kw_only=True):
     """One thing to do, as SQL text that needs no parameters."""
 
     what: str
     sql: str
+
+
+class Removal(msgspec.Struct, frozen=True, kw_only=True):
+    """What uninstalling takes away. The order of the objects is found while dropping them."""
+
+    components: tuple[str, ...]
+    objects: tuple[Object, ...]
+    after: tuple[Step, ...]
+
+
+class Standing(msgspec.Struct, frozen=True, kw_only=True):
+    """One component: what the database has and what this library knows."""
+
+    component: str
+    library: int
+    installed: tuple[int, ...]
+    waiting: tuple[str, ...]
+    """Contractions that may be run once every worker runs this library."""
+    problem: str = ""
+    """Why this library cannot run on this database; empty if it can."""
 
 
 class Plan(msgspec.Struct, frozen=True, kw_only=True):

@@ -6,7 +6,7 @@ to change.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -16,11 +16,34 @@ from psycopg import sql
 from psycopg.rows import dict_row, tuple_row
 
 from howdah import query
-from howdah.errors import BadInput, HowdahError, TimedOut, Unreachable, from_database
+from howdah.driver import Steps, statement
+from howdah.errors import (
+    BadInput,
+    Cannot,
+    Denied,
+    HowdahError,
+    TimedOut,
+    Unreachable,
+    from_database,
+)
 from howdah.postgres.connection import require_supported
-from howdah.schema.model import OWNER_ROLE, ROLES, Applied, Here, Phase, Plan
+from howdah.schema.decide import skew
+from howdah.schema.model import (
+    OWNER_ROLE,
+    ROLES,
+    Applied,
+    Component,
+    Here,
+    Loss,
+    Object,
+    Phase,
+    Removal,
+    Step,
+)
 
 _QUERIES = query.load("howdah.schema", "sql/store.sql")
+_LEDGER_HERE = statement(_QUERIES, "ledger_here")
+_VERSIONS_OF = statement(_QUERIES, "versions_of")
 _LOCK_KEY = int.from_bytes(b"howdah")
 """Of the advisory lock that only one installation, upgrade or removal holds at a time."""
 
@@ -56,6 +79,16 @@ def changing(
         raise _translated(connection, error) from error
 
 
+@contextmanager
+def looking(connection: Connection) -> Iterator[None]:
+    """Reading only: joins a transaction that is open, else takes one of its own."""
+    try:
+        with connection.transaction():
+            yield
+    except psycopg.Error as error:
+        raise _translated(connection, error) from error
+
+
 def here(connection: Connection) -> Here:
     """Where we are."""
     parameters = {
@@ -79,9 +112,9 @@ def applied(connection: Connection, where: Here) -> Applied:
     return versions
 
 
-def run(connection: Connection, plan: Plan) -> None:
+def run(connection: Connection, steps: Iterable[Step]) -> None:
     """Run the steps, in the transaction of `changing`."""
-    for step in plan.steps:
+    for step in steps:
         connection.execute(step.sql.encode())
 
 
@@ -120,3 +153,80 @@ def _session(pid: int | None, application: str, user: str, state: str, prepared:
         return f"prepared transaction {prepared!r}"
     named = ", ".join(part for part in (application, user and f"user {user}", state) if part)
     return f"pid {pid} ({named})" if named else f"pid {pid}"
+
+
+def objects(connection: Connection) -> tuple[Object, ...]:
+    """Everything in the schema, the newest first."""
+    with connection.cursor(row_factory=dict_row) as cursor:
+        rows = cursor.execute(_QUERIES.text("objects"), {}).fetchall()
+    return tuple(msgspec.convert(rows, list[Object]))
+
+
+def dependents(connection: Connection, names: Sequence[str]) -> list[str]:
+    """Installed components that require one of these and are not among them."""
+    with connection.cursor(row_factory=tuple_row) as cursor:
+        found = cursor.execute(_QUERIES.text("dependents"), {"components": list(names)})
+        return [name for (name,) in found]
+
+
+def workers(connection: Connection, patterns: Sequence[str]) -> list[tuple[int, str]]:
+    """Sessions of our own processes: pid and application name."""
+    with connection.cursor(row_factory=tuple_row) as cursor:
+        return cursor.execute(_QUERIES.text("workers"), {"names": list(patterns)}).fetchall()
+
+
+def data(connection: Connection, names: Sequence[str]) -> list[Loss]:
+    """Those of the tables that hold rows, the largest first."""
+    with connection.cursor(row_factory=tuple_row) as cursor:
+        found = cursor.execute(_QUERIES.text("estimated"), {"names": list(names)}).fetchall()
+        kept = []
+        for name, rows, size, may_look in found:
+            block = sql.SQL(_QUERIES.text("any_row")).format(table=sql.Identifier(name))
+            if not may_look or cursor.execute(block).fetchone() == (True,):
+                kept.append(Loss(table=f"howdah.{name}", rows=rows, bytes=size))
+    return kept
+
+
+def lock_tables(connection: Connection, names: Sequence[str]) -> None:
+    """Keep everybody out of these tables until the transaction ends."""
+    if names:
+        listed = sql.SQL(", ").join(sql.Identifier("howdah", name) for name in names)
+        connection.execute(sql.SQL(_QUERIES.text("lock_tables")).format(tables=listed))
+
+
+def drop(connection: Connection, removal: Removal) -> None:
+    """Drop the objects in whatever order works; one that something else uses stops everything."""
+    left = list(removal.objects)
+    while left:
+        stuck: list[tuple[Object, psycopg.Error]] = []
+        for thing in left:
+            try:
+                with connection.transaction():
+                    connection.execute(thing.statement.encode())
+            except psycopg.errors.DependentObjectsStillExist as used:
+                stuck.append((thing, used))
+        if len(stuck) == len(left):
+            raise Cannot(
+                f"{stuck[0][0]} is used by something that is not Howdah's",
+                detail=stuck[0][1].diag.message_detail or "",
+                hint="drop or change that first",
+            )
+        left = [thing for thing, _ in stuck]
+    run(connection, removal.after)
+
+
+def requirement(component: Component) -> Steps[None]:
+    """Raise unless this library can run on the database, with whatever driver is at hand.
+
+    Two reads of the catalog and the ledger, no transaction id, no lock that anybody waits for.
+    """
+    rows = yield _LEDGER_HERE()
+    if rows and not rows[0][0]:
+        raise Denied(
+            "howdah.installed may not be read by this role",
+            hint="GRANT howdah_worker, howdah_producer or howdah_reader to it",
+        )
+    versions = (yield _VERSIONS_OF(component=component.name)) if rows else []
+    found = {component.name: {version: Phase(phase) for version, phase in versions}}
+    if why := skew(component, found):
+        raise why

@@ -4,6 +4,7 @@ CREATE TABLE howdah.installed (
   version pg_catalog.int4 NOT NULL CHECK (version > 0),
   phase pg_catalog.text NOT NULL CHECK (phase IN ('expand', 'contract')),
   what pg_catalog.text NOT NULL,
+  requires pg_catalog.text[] NOT NULL,
   objects pg_catalog.text[] NOT NULL,
   library pg_catalog.text NOT NULL,
   installed_by pg_catalog.text NOT NULL DEFAULT session_user,
@@ -12,4 +13,4 @@ CREATE TABLE howdah.installed (
 );
 
 COMMENT ON TABLE howdah.installed IS
-  'One row per migration that was run here; objects are those that it made in schema howdah.';
+  'One row per migration that was run here. objects: what it made in schema howdah.';

@@ -89,8 +89,8 @@ SET LOCAL ROLE {owner}
 
 -- name: record
 -- purpose: write down what was run, and which objects of the schema this transaction made for it
-INSERT INTO howdah.installed (component, version, phase, what, objects, library)
-SELECT {component}, new.version, new.phase, {what},
+INSERT INTO howdah.installed (component, version, phase, what, requires, objects, library)
+SELECT {component}, new.version, new.phase, {what}, {requires},
        CASE WHEN new.version = {last} THEN ARRAY(
          SELECT o.type || ' ' || o.identity
          FROM pg_catalog.pg_depend AS d
@@ -136,8 +136,10 @@ FROM pg_catalog.pg_locks AS l
 LEFT JOIN pg_catalog.pg_class AS c ON c.oid = l.relation
 LEFT JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
 LEFT JOIN pg_catalog.pg_stat_activity AS a ON a.pid = l.pid
-LEFT JOIN pg_catalog.pg_prepared_xacts AS p
-  ON l.pid IS NULL AND l.virtualtransaction = '-1/' || p.transaction::pg_catalog.text
+LEFT JOIN pg_catalog.pg_locks AS x
+  ON l.pid IS NULL AND x.pid IS NULL AND x.virtualtransaction = l.virtualtransaction
+ AND x.locktype = 'transactionid' -- a prepared transaction has no process, but locks its own id
+LEFT JOIN pg_catalog.pg_prepared_xacts AS p ON p.transaction = x.transactionid
 WHERE l.granted
   AND l.database = (
     SELECT d.oid FROM pg_catalog.pg_database AS d WHERE d.datname = pg_catalog.current_database()
@@ -151,3 +153,92 @@ WHERE l.granted
   AND COALESCE(a.xact_start, p.prepared, '-infinity')
       <= pg_catalog.clock_timestamp() - pg_catalog.make_interval(secs => %(seconds)s)
 ORDER BY l.pid
+
+-- name: ledger_here
+-- purpose: whether the ledger is there, and whether we may read it; never fails
+SELECT pg_catalog.has_schema_privilege(n.oid, 'USAGE')
+       AND pg_catalog.has_table_privilege(c.oid, 'SELECT') AS readable
+FROM pg_catalog.pg_namespace AS n
+JOIN pg_catalog.pg_class AS c ON c.relnamespace = n.oid
+WHERE n.nspname = 'howdah' AND c.relname = 'installed' AND c.relkind = 'r'
+
+-- name: versions_of
+-- purpose: the migrations that one component has had
+SELECT i.version, i.phase
+FROM howdah.installed AS i
+WHERE i.component = %(component)s
+
+-- name: objects
+-- purpose: everything in the schema, the newest first, with the component whose script made it
+SELECT o.type, o.identity, o.name,
+       pg_catalog.format(
+         'DROP %%s IF EXISTS %%s',
+         CASE o.type WHEN 'composite type' THEN 'TYPE' ELSE pg_catalog.upper(o.type) END,
+         o.identity
+       ) AS statement,
+       made.component,
+       COALESCE(pg_catalog.pg_has_role(c.relowner, n.nspowner, 'MEMBER'), false)
+         AS relation_of_ours,
+       COALESCE(c.relkind IN ('r', 'p'), false) AS is_table,
+       COALESCE(pg_catalog.has_table_privilege(c.oid, 'DELETE'), false) AS may_lock
+FROM pg_catalog.pg_namespace AS n
+JOIN pg_catalog.pg_depend AS d
+  ON d.refclassid = 'pg_catalog.pg_namespace'::pg_catalog.regclass AND d.refobjid = n.oid
+ AND d.deptype = 'n'
+CROSS JOIN LATERAL pg_catalog.pg_identify_object(d.classid, d.objid, d.objsubid) AS o
+LEFT JOIN pg_catalog.pg_class AS c
+  ON d.classid = 'pg_catalog.pg_class'::pg_catalog.regclass AND c.oid = d.objid
+LEFT JOIN LATERAL (
+  SELECT i.component
+  FROM howdah.installed AS i
+  WHERE o.type || ' ' || o.identity = ANY (i.objects)
+  ORDER BY i.installed_at DESC
+  LIMIT 1
+) AS made ON true
+WHERE n.nspname = 'howdah'
+ORDER BY d.objid DESC
+
+-- name: dependents
+-- purpose: other components that require one of these
+SELECT DISTINCT i.component
+FROM howdah.installed AS i
+WHERE i.requires && %(components)s::pg_catalog.text[]
+  AND i.component <> ALL (%(components)s::pg_catalog.text[])
+ORDER BY i.component
+
+-- name: workers
+-- purpose: sessions of our own processes in this database, which name themselves
+SELECT a.pid, a.application_name
+FROM pg_catalog.pg_stat_activity AS a
+WHERE a.datname = pg_catalog.current_database()
+  AND a.pid <> pg_catalog.pg_backend_pid()
+  AND a.application_name LIKE ANY (%(names)s::pg_catalog.text[])
+ORDER BY a.pid
+
+-- name: estimated
+-- purpose: how many rows tables hold, by the server's estimates, and their bytes
+SELECT c.relname::pg_catalog.text AS name,
+       GREATEST(c.reltuples, pg_catalog.pg_stat_get_live_tuples(c.oid), 1)::pg_catalog.int8 AS rows,
+       pg_catalog.pg_total_relation_size(c.oid) AS bytes,
+       pg_catalog.has_table_privilege(c.oid, 'SELECT') AS may_look
+FROM pg_catalog.pg_class AS c
+JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
+WHERE n.nspname = 'howdah' AND c.relname = ANY (%(names)s::pg_catalog.text[])
+  AND c.relkind = 'r' AND pg_catalog.pg_relation_size(c.oid) > 0
+ORDER BY 3 DESC, 1
+
+-- name: any_row
+-- purpose: whether a table holds anything
+SELECT EXISTS (SELECT FROM howdah.{table})
+
+-- name: lock_tables
+-- purpose: nobody may write any more, so that what is looked at is what is dropped
+LOCK TABLE {tables} IN ACCESS EXCLUSIVE MODE
+
+-- name: forget
+-- purpose: take removed components out of the ledger
+DELETE FROM howdah.installed WHERE component = ANY ({components}::pg_catalog.text[])
+
+-- name: drop_schema
+-- purpose: the schema itself, which must be empty by now
+DROP SCHEMA howdah
