@@ -54,6 +54,20 @@ def hold(messages: Sequence[Message], outcomes: Sequence[Outcome]) -> list[Outco
     return held
 
 
+def hold_unsent(messages: Sequence[Message], outcomes: Sequence[Outcome]) -> list[Outcome]:
+    """Outcomes in which nothing that is still unsent stands behind a failure of its key."""
+    stopped: set[str] = set()
+    held = list(outcomes)
+    for at, message in enumerate(messages):
+        if message.key is None:
+            continue
+        if outcomes[at] is NOT_SENT:
+            held[at] = HELD if message.key in stopped else NOT_SENT
+        elif outcomes[at].verdict is not Verdict.DELIVERED:
+            stopped.add(message.key)
+    return held
+
+
 class Ending:
     """How a call ends when the whole sink failed while some messages were already delivered.
 
@@ -104,7 +118,7 @@ class Lanes:
         async with asyncio.TaskGroup() as group:
             for _ in range(min(self._in_flight, len(lanes))):
                 group.create_task(_work(queue, messages, send, outcomes, errors))
-        return self._ending.settle(outcomes, errors[0] if errors else None)
+        return self._ending.settle(hold(messages, outcomes), errors[0] if errors else None)
 
 
 async def _work(
@@ -126,9 +140,7 @@ async def _work(
 async def _one_lane(
     lane: list[int], messages: Sequence[Message], send: Send, outcomes: list[Outcome]
 ) -> None:
-    for place, position in enumerate(lane):
+    for position in lane:
         outcomes[position] = await send(messages[position])
         if outcomes[position].verdict is not Verdict.DELIVERED:
-            for later in lane[place + 1 :]:
-                outcomes[later] = HELD
             return

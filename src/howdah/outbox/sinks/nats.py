@@ -35,7 +35,7 @@ from howdah.errors import BadInput, Denied, HowdahError, TimedOut, Unreachable, 
 from howdah.outbox.sinks.address import place, scrubbed
 from howdah.outbox.sinks.envelope import envelope
 from howdah.outbox.sinks.extra import needs
-from howdah.outbox.sinks.lanes import HELD, NOT_SENT, Ending, Lanes, hold
+from howdah.outbox.sinks.lanes import NOT_SENT, Ending, Lanes, hold, hold_unsent
 from howdah.outbox.sinks.nats_acks import Ack, Acks, Refusal
 from howdah.outbox.sinks.settings import Settings, build
 from howdah.outbox.sinks.sink import (
@@ -248,14 +248,14 @@ class NatsSink:
     async def _publish_chained(self, messages: Sequence[Message]) -> list[Outcome]:
         self._ending.start()
         outcomes = [self._refusal(message) or NOT_SENT for message in messages]
-        outcomes = _held_behind_poison(messages, outcomes)
+        outcomes = hold_unsent(messages, outcomes)
         left = [at for at, outcome in enumerate(outcomes) if outcome is NOT_SENT]
         error: HowdahError | None = None
         for _ in range(_CHAIN_ROUNDS):
             if not left or error is not None:
                 break
             error = await self._round(messages, left, outcomes)
-            outcomes = _held_behind_poison(messages, outcomes)
+            outcomes = hold_unsent(messages, outcomes)
             left = [at for at in left if outcomes[at] is NOT_SENT]
         if left and error is None:
             rest = await self._lanes.publish([messages[at] for at in left], self._send)
@@ -402,20 +402,6 @@ def _judge(refusal: Refusal, *, chained: bool) -> Outcome | HowdahError:
         return BadInput("the stream is sealed", hint="publish to another stream")
     verdict = Verdict.POISON if code in _POISON else Verdict.RETRY
     return Outcome(verdict=verdict, reason=refusal.description, code=str(code or refusal.code))
-
-
-def _held_behind_poison(messages: Sequence[Message], outcomes: list[Outcome]) -> list[Outcome]:
-    """What is still unsent of a key behind a message that was refused must not be sent."""
-    stopped: set[str | None] = set()
-    held = list(outcomes)
-    for at, message in enumerate(messages):
-        verdict = outcomes[at].verdict
-        if outcomes[at] is NOT_SENT and message.key in stopped:
-            held[at] = HELD
-        elif outcomes[at] is not NOT_SENT and verdict is not Verdict.DELIVERED:
-            stopped.add(message.key)
-        stopped.discard(None)
-    return held
 
 
 def _is_subject(subject: str) -> bool:

@@ -14,6 +14,7 @@ import msgspec
 from howdah.config import suggestion
 from howdah.errors import BadInput
 from howdah.outbox.sinks.address import place
+from howdah.postgres.connection import describe
 
 _SECRET_WORDS = ("password", "secret", "token", "seed", "credential", "headers")
 
@@ -33,6 +34,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
             value = getattr(self, field.name)
             if field.name == "url":
                 value = place(value)
+            elif field.name == "dsn":
+                value = describe(value)
             elif value and any(word in field.name for word in _SECRET_WORDS):
                 value = "***"
             yield field.name, value
