@@ -48,6 +48,10 @@ class TimedOut(CouldNot):
     """A limit that we set ran out before the work was done: a lock, a statement, a budget."""
 
 
+class Moved(CouldNot):
+    """What the work relied on was replaced meanwhile; look again and repeat."""
+
+
 class Cannot(HowdahError):
     """The same call will never succeed as asked; something must be changed first."""
 
@@ -94,6 +98,11 @@ _BY_CODE: dict[str, type[HowdahError]] = {
     "57014": TimedOut,  # query_canceled: statement_timeout
     "25P03": TimedOut,  # idle_in_transaction_session_timeout
     "0A000": Unsupported,  # feature_not_supported
+    # Raised by Howdah's own SQL functions; class HD is used by nothing else.
+    "HD001": Superseded,
+    "HD002": PositionLost,
+    "HD003": BadInput,
+    "HD004": Moved,
 }
 _BY_CLASS: dict[str, type[HowdahError]] = {
     "08": Unreachable,  # connection exception
@@ -109,17 +118,27 @@ def from_database(error: psycopg.Error) -> HowdahError:
     Without a SQLSTATE an operational error means that there is no connection.
     """
     code = error.sqlstate or ""
-    fallback: type[HowdahError] = StatementFailed
-    if not code and isinstance(error, psycopg.OperationalError):
-        fallback = Unreachable
-    kind = _BY_CODE.get(code) or _BY_CLASS.get(code[:2]) or fallback
     diagnosis = error.diag
     message = diagnosis.message_primary or without_password(str(error).strip()) or code
-    return kind(
+    return from_sqlstate(
+        code,
         message,
-        detail=diagnosis.message_detail or (f"SQLSTATE {code}" if code else ""),
+        detail=diagnosis.message_detail or "",
         hint=diagnosis.message_hint or "",
+        unreachable=isinstance(error, psycopg.OperationalError),
     )
+
+
+def from_sqlstate(
+    code: str, message: str, *, detail: str = "", hint: str = "", unreachable: bool = False
+) -> HowdahError:
+    """The error of that SQLSTATE, whichever driver reported it.
+
+    `unreachable` says what no SQLSTATE at all means: no connection, or a failed statement.
+    """
+    fallback = Unreachable if unreachable and not code else StatementFailed
+    kind: type[HowdahError] = _BY_CODE.get(code) or _BY_CLASS.get(code[:2]) or fallback
+    return kind(message, detail=detail or (f"SQLSTATE {code}" if code else ""), hint=hint)
 
 
 # A URI's password may itself hold @ and /: everything up to the last @ of the word is taken.

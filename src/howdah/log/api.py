@@ -1,0 +1,205 @@
+"""What users call: a log to emit into, and consumers that read it.
+
+Owns the public classes. Every method runs the steps of `store.py` or `reader.py` on the connection
+that it is given, inside the transaction that is open there; the methods that begin with `a` are the
+same for asynchronous connections. Must never commit.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
+
+import psycopg
+
+from howdah.clock import SYSTEM_CLOCK, Clock
+from howdah.driver import Steps, run, run_async
+from howdah.errors import BadInput, Unsupported, from_database
+from howdah.log import store
+from howdah.log.model import Cursor, Event, Maintained, Page, Position, Record
+from howdah.log.reader import PAYLOAD_BUDGET_BYTES, Reader
+
+SEGMENTS = 8
+SEGMENT_BYTES = 256 * 1024 * 1024
+SEGMENT_SECONDS = 900
+_REMEMBER_SECONDS = 10.0
+
+
+class Log:
+    """A log by its name. One handle serves any number of threads and connections.
+
+    It remembers which segment producers fill; a stale memory is harmless (readers read all).
+    """
+
+    def __init__(self, name: str, *, clock: Clock = SYSTEM_CLOCK) -> None:
+        self.name = name
+        self._clock = clock
+        self._ring: store.Ring | None = None
+        self._looked_at = 0.0
+
+    def create(self, connection: Any, *, segments: int = SEGMENTS) -> None:
+        """Make the log unless it is there; needs `howdah install` first."""
+        run(connection, store.create(self.name, segments))
+
+    async def acreate(self, connection: Any, *, segments: int = SEGMENTS) -> None:
+        """Make the log unless it is there."""
+        await run_async(connection, store.create(self.name, segments))
+
+    def drop(self, connection: Any) -> None:
+        """Remove the log with everything in it."""
+        run(connection, store.drop(self.name))
+        self._ring = None
+
+    def uuid(self, connection: Any) -> str:
+        """What makes an event's id unique for ever: `<uuid>-<id>`."""
+        return run(connection, self._current()).uuid
+
+    def emit(self, connection: Any, event: Event) -> int:
+        """Emit one event in the connection's transaction; its id."""
+        return run(connection, self._emit(event))
+
+    async def aemit(self, connection: Any, event: Event) -> int:
+        """Emit one event in the connection's transaction; its id."""
+        return await run_async(connection, self._emit(event))
+
+    def emit_many(self, connection: Any, events: Sequence[Event]) -> list[int]:
+        """Emit events in one statement; their ids, in order."""
+        return run(connection, self._emit_many(events))
+
+    async def aemit_many(self, connection: Any, events: Sequence[Event]) -> list[int]:
+        """Emit events in one statement; their ids, in order."""
+        return await run_async(connection, self._emit_many(events))
+
+    def copy(self, connection: psycopg.Connection[Any], events: Iterable[Event]) -> int:
+        """Emit many events by COPY, the fastest way; psycopg only. How many there were."""
+        if not isinstance(connection, psycopg.Connection):
+            raise Unsupported("copy() needs a psycopg connection", hint="emit_many()")
+        statement = store.copying(run(connection, self._current()))
+        count = 0
+        try:
+            with connection.cursor() as cursor, cursor.copy(statement.text.encode()) as copy:
+                copy.set_types(["text", "text", "jsonb", "bytea"])
+                for event in events:
+                    copy.write_row(store.row_of(event))
+                    count += 1
+        except psycopg.Error as error:
+            raise from_database(error) from error
+        return count
+
+    def maintain(
+        self,
+        connection: Any,
+        *,
+        segment_bytes: int = SEGMENT_BYTES,
+        segment_seconds: int = SEGMENT_SECONDS,
+    ) -> tuple[Maintained, ...]:
+        """Turn the ring and reclaim what is consumed; what was done. Relays and workers do this."""
+        return run(connection, store.maintain(self.name, segment_bytes, segment_seconds))
+
+    def _emit(self, event: Event) -> Steps[int]:
+        ring = yield from self._current()
+        return (yield from store.emit_one(ring, event))
+
+    def _emit_many(self, events: Sequence[Event]) -> Steps[list[int]]:
+        ring = yield from self._current()
+        return (yield from store.emit_many(ring, events))
+
+    def _current(self) -> Steps[store.Ring]:
+        ring = self._ring
+        if ring is None or self._clock.monotonic() > self._looked_at + _REMEMBER_SECONDS:
+            ring = self._ring = yield from store.open_ring(self.name)
+            self._looked_at = self._clock.monotonic()
+        return ring
+
+
+class Consumer:
+    """A named reader of a log: its position survives, and each record is read by it once.
+
+    `start_at` is `earliest` (the oldest record that the log still holds) or `now`; it matters only
+    the first time.
+    """
+
+    def __init__(
+        self,
+        log: str,
+        name: str,
+        *,
+        start_at: str = "earliest",
+        payload_budget_bytes: int = PAYLOAD_BUDGET_BYTES,
+    ) -> None:
+        if start_at not in ("earliest", "now"):
+            raise BadInput(f"a consumer starts at 'earliest' or 'now', not {start_at!r}")
+        self.log = log
+        self.name = name
+        self._start_at = start_at
+        self._budget = payload_budget_bytes
+
+    def subscribe(self, connection: Any) -> bool:
+        """Register it unless it is registered; whether it is new."""
+        return run(connection, store.subscribe(self.log, self.name, self._start_at))
+
+    async def asubscribe(self, connection: Any) -> bool:
+        """Register it unless it is registered; whether it is new."""
+        return await run_async(connection, store.subscribe(self.log, self.name, self._start_at))
+
+    def unsubscribe(self, connection: Any) -> bool:
+        """Forget it and its position; whether it was registered."""
+        return run(connection, store.unsubscribe(self.log, self.name))
+
+    def reanchor(self, connection: Any, start_at: str) -> None:
+        """Set the position anew: `earliest`, `now`, or `keep` after pg_upgrade."""
+        run(connection, store.reanchor(self.log, self.name, start_at))
+
+    def cursor(self, connection: Any) -> Cursor:
+        """The committed position; `PositionLost` when it cannot be continued from."""
+        return run(connection, store.newest_cursor(self.log, self.name))
+
+    def reader(self) -> Reader:
+        """The state machine under this class, for loops of one's own."""
+        return Reader(self.log, self.name, payload_budget_bytes=self._budget)
+
+    def open(self, connection: Any) -> OpenConsumer:
+        """Start reading on a connection, from the committed position."""
+        reader = self.reader()
+        run(connection, reader.open())
+        return OpenConsumer(connection, reader)
+
+    @contextlib.contextmanager
+    def exactly_once(
+        self, connection: psycopg.Connection[Any], max_rows: int = 1_000
+    ) -> Iterator[tuple[Record, ...]]:
+        """The next records inside a transaction that also commits the position.
+
+        What the block writes on `connection` happens exactly once: block and position commit
+        together or not at all. Raises `Superseded`, with everything rolled back, when another
+        instance committed first.
+        """
+        with connection.transaction():
+            reader = self.reader()
+            run(connection, reader.open())
+            page = run(connection, reader.next_page(max_rows))
+            yield page.records if page else ()
+            if page:
+                run(connection, reader.commit(page.end))
+
+
+class OpenConsumer:
+    """A consumer that is reading: pages in order, and commits when the caller says so."""
+
+    def __init__(self, connection: Any, reader: Reader) -> None:
+        self._connection = connection
+        self.reader = reader
+
+    def next_page(self, max_rows: int | None = None) -> Page | None:
+        """The next records, or None when there is nothing new now."""
+        return run(self._connection, self.reader.next_page(max_rows))
+
+    def pages(self, max_rows: int | None = None) -> Iterator[Page]:
+        """Pages until there is nothing new."""
+        while (page := self.next_page(max_rows)) is not None:
+            yield page
+
+    def commit(self, position: Position) -> Cursor:
+        """Say that everything up to there is done; `Superseded` when another instance did."""
+        return run(self._connection, self.reader.commit(position))
