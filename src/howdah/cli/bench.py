@@ -1,8 +1,9 @@
-"""`howdah bench`: figures beside their targets, measured in one run on an embedded server."""
+"""`howdah bench`: figures beside their targets or beside other systems, measured in one run."""
 
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 from typing import Annotated
 
 import msgspec
@@ -10,12 +11,17 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from howdah.bench import collector
+from howdah.bench import collector, side_by_side
+from howdah.bench.model import Bench, Plan
+from howdah.cli import bench_options as options
 from howdah.cli.target import progress
+from howdah.report import bench as rendering
+from howdah.report.pictures import side_by_side as picture
 
 app = typer.Typer(
-    help="Measure Howdah itself, beside the bare statements, on a server of its own.",
-    epilog="Example: howdah bench snapshot",
+    help="Measure Howdah beside other systems and bare statements, on a server of its own or "
+    "yours.",
+    epilog="Example: howdah bench queue --against skip-locked --seconds 2",
     no_args_is_help=True,
     rich_markup_mode=None,
 )
@@ -23,7 +29,132 @@ app = typer.Typer(
 
 @app.callback()
 def bench() -> None:
-    """Measure Howdah itself, beside the bare statements, on a server of its own."""
+    """Measure Howdah beside other systems and bare statements."""
+
+
+@app.command(epilog="Example: howdah bench log --against bare --seconds 2")
+def log(
+    dsn: options.DSN = "",
+    *,
+    against: options.AGAINST = "",
+    held_xmin: options.HELD = False,
+    seconds: options.SECONDS = None,
+    rate_per_second: options.RATE = None,
+    payload_bytes: options.PAYLOAD = None,
+    wanted_per_second: options.WANTED = None,
+    pgque_sql: options.PGQUE = None,
+    pgmq_sql: options.PGMQ = None,
+    picture_file: options.PICTURE = None,
+    yes: options.YES = False,
+    dry_run: options.DRY = False,
+    show_sql: options.SHOW = False,
+    as_json: options.JSON = False,
+) -> None:
+    """Append events and read them: rate, latency, WAL and dead tuples, side by side."""
+    plan = options.plan_of(
+        Bench.LOG,
+        against,
+        held_xmin,
+        seconds=seconds,
+        rate_per_second=rate_per_second,
+        payload_bytes=payload_bytes,
+        wanted_per_second=wanted_per_second,
+        pgque_sql=pgque_sql,
+        pgmq_sql=pgmq_sql,
+    )
+    _side_by_side(dsn, plan, picture_file, as_json, (yes, dry_run, show_sql))
+
+
+@app.command(epilog="Example: howdah bench outbox --against skip-locked --seconds 2")
+def outbox(
+    dsn: options.DSN = "",
+    *,
+    against: options.AGAINST = "",
+    held_xmin: options.HELD = False,
+    seconds: options.SECONDS = None,
+    rate_per_second: options.RATE = None,
+    payload_bytes: options.PAYLOAD = None,
+    wanted_per_second: options.WANTED = None,
+    pgque_sql: options.PGQUE = None,
+    pgmq_sql: options.PGMQ = None,
+    picture_file: options.PICTURE = None,
+    yes: options.YES = False,
+    dry_run: options.DRY = False,
+    show_sql: options.SHOW = False,
+    as_json: options.JSON = False,
+) -> None:
+    """Relay events to a function that does nothing: what the relay itself can carry."""
+    plan = options.plan_of(
+        Bench.OUTBOX,
+        against,
+        held_xmin,
+        seconds=seconds,
+        rate_per_second=rate_per_second,
+        payload_bytes=payload_bytes,
+        wanted_per_second=wanted_per_second,
+        pgque_sql=pgque_sql,
+        pgmq_sql=pgmq_sql,
+    )
+    _side_by_side(dsn, plan, picture_file, as_json, (yes, dry_run, show_sql))
+
+
+@app.command(epilog="Example: howdah bench queue --against skip-locked,pgqueuer --seconds 2")
+def queue(
+    dsn: options.DSN = "",
+    *,
+    against: options.AGAINST = "",
+    held_xmin: options.HELD = False,
+    seconds: options.SECONDS = None,
+    rate_per_second: options.RATE = None,
+    payload_bytes: options.PAYLOAD = None,
+    processes: options.PROCESSES = None,
+    wanted_per_second: options.WANTED = None,
+    pgque_sql: options.PGQUE = None,
+    pgmq_sql: options.PGMQ = None,
+    picture_file: options.PICTURE = None,
+    yes: options.YES = False,
+    dry_run: options.DRY = False,
+    show_sql: options.SHOW = False,
+    as_json: options.JSON = False,
+) -> None:
+    """Do jobs whose handler does nothing, from enqueue to acknowledgement."""
+    plan = options.plan_of(
+        Bench.QUEUE,
+        against,
+        held_xmin,
+        seconds=seconds,
+        rate_per_second=rate_per_second,
+        payload_bytes=payload_bytes,
+        processes=processes,
+        wanted_per_second=wanted_per_second,
+        pgque_sql=pgque_sql,
+        pgmq_sql=pgmq_sql,
+    )
+    _side_by_side(dsn, plan, picture_file, as_json, (yes, dry_run, show_sql))
+
+
+def _side_by_side(
+    dsn: str, plan: Plan, picture_file: Path | None, as_json: bool, how: tuple[bool, bool, bool]
+) -> None:
+    """Run it as asked; ends with 1 where the wanted rate is out of reach."""
+    yes, dry_run, show_sql = how
+    if show_sql:
+        typer.echo(options.statements(plan))
+        return
+    if dry_run:
+        typer.echo("\n".join(side_by_side.intended(dsn, plan)))
+        return
+    options.require_consent(dsn, yes)
+    with progress() as tell:
+        report = side_by_side.run(dsn, plan, tell)
+    if picture_file is not None:
+        picture_file.write_text(picture.draw(report), encoding="utf-8")
+    if as_json:
+        typer.echo(rendering.json(report), nl=False)
+    else:
+        rendering.show(report, Console(file=sys.stdout, highlight=False))
+    if report.advice is not None and report.advice.verdict == "leave":
+        raise typer.Exit(1)
 
 
 @app.command(epilog="Example: howdah bench snapshot --json")
