@@ -276,13 +276,17 @@ def _have_roles(here: Here) -> bool:
 
 
 def _advice(here: Here) -> Iterator[str]:
-    if not _have_roles(here):
-        missing = [name for name in ROLES if name not in here.roles]
-        yield (
-            f"everything works as {here.user}. For least privilege a DBA may run:\n"
-            + "\n".join(f"  CREATE ROLE {name} NOLOGIN;" for name in missing)
-            + "\nand then: howdah upgrade, which gives them their rights"
-        )
+    if _have_roles(here):
+        return
+    missing = (name for name in ROLES if name not in here.roles)
+    asked = [filled("create_role", name=sql.Identifier(name)) for name in missing]
+    yield "\n".join(
+        [
+            f"everything works as {here.user}. For least privilege a DBA may run:",
+            *(f"  {statement};" for statement in asked),
+            "and then: howdah upgrade, which gives the roles their rights",
+        ]
+    )
 
 
 def _require_ledger_rows(here: Here, applied: Applied) -> None:

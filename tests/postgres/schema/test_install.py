@@ -177,6 +177,23 @@ def test_new_functions_are_for_those_who_were_granted_them(
             connection.execute("SELECT howdah.toy_put('x')")
 
 
+def test_default_privileges_do_not_open_them(database: Database, shop: Toyshop) -> None:
+    role = database.create_role()
+    with database.connect() as connection:
+        install(connection, [])
+        connection.execute(
+            "ALTER DEFAULT PRIVILEGES FOR ROLE howdah_owner GRANT EXECUTE ON FUNCTIONS TO"
+            f" {role}; GRANT USAGE ON SCHEMA howdah TO {role}, howdah_reader"
+        )
+        install(connection, [shop.toy(1)])
+        query = "SELECT has_function_privilege(%s, 'howdah.toy_put(text)', 'EXECUTE')"
+        assert connection.execute(query, (role,)).fetchone() == (True,)  # as its DBA wishes
+        assert connection.execute(query, ("howdah_reader",)).fetchone() == (False,)
+        connection.execute("GRANT EXECUTE ON FUNCTION howdah.toy_put(text) TO PUBLIC")
+        upgrade(connection, [shop.toy(2)])
+        assert connection.execute(query, ("howdah_reader",)).fetchone() == (True,)  # asked for
+
+
 def test_a_role_without_rights_is_told_so(database: Database, shop: Toyshop) -> None:
     role = database.create_role()
     with database.connect(user=role) as connection:

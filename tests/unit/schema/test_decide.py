@@ -93,7 +93,7 @@ def test_rights_wait_for_all_roles(shop: Toyshop) -> None:
     some = msgspec.structs.replace(EMPTY, may_create_roles=False, roles=ROLES[:2])
     plan = plan_install(some, {}, [shop.toy(1)])
     assert not [what for what in words(plan) if "grants" in what]
-    assert "CREATE ROLE howdah_producer NOLOGIN;" in plan.notes[0]
+    assert 'CREATE ROLE "howdah_producer" NOLOGIN;' in plan.notes[0]
     assert "howdah_owner" not in plan.notes[0]
 
 

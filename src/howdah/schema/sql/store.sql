@@ -75,6 +75,10 @@ BEGIN
 END
 $body$
 
+-- name: create_role
+-- purpose: what a DBA is asked to run where we may not
+CREATE ROLE {name} NOLOGIN
+
 -- name: join_owner
 -- purpose: whoever made the owner role must be able to become it
 GRANT {owner} TO CURRENT_USER
@@ -118,7 +122,18 @@ BEGIN
     SELECT p.oid
     FROM pg_catalog.pg_proc AS p
     JOIN pg_catalog.pg_namespace AS n ON n.oid = p.pronamespace
-    WHERE n.nspname = 'howdah' AND p.proowner = n.nspowner AND p.proacl IS NULL
+    WHERE n.nspname = 'howdah' AND p.proowner = n.nspowner
+      AND (
+        p.proacl IS NULL
+        OR EXISTS ( -- made just now, with rights by ALTER DEFAULT PRIVILEGES
+          SELECT FROM howdah.installed AS i
+          CROSS JOIN LATERAL pg_catalog.pg_identify_object(
+            'pg_catalog.pg_proc'::pg_catalog.regclass, p.oid, 0
+          ) AS o
+          WHERE i.xmin = pg_catalog.pg_current_xact_id()::pg_catalog.xid
+            AND o.type || ' ' || o.identity = ANY (i.objects)
+        )
+      )
   LOOP
     EXECUTE pg_catalog.format('REVOKE EXECUTE ON ROUTINE %s FROM PUBLIC', routine);
   END LOOP;
