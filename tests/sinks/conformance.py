@@ -83,6 +83,9 @@ class Adapter(abc.ABC):
     def heal(self) -> None:
         """Make the broker whole again, with its data, and wait for it. Harmless if it is whole."""
 
+    def shut_out(self) -> None:  # noqa: B027 # real brokers need nothing
+        """Make the broker of the test answer as a real one does after a newer relay's `open`."""
+
     def poison(self, message: Message) -> Message:
         """The message made into one that the broker will never take; oversize by default."""
         return msgspec.structs.replace(message, payload=bytes(self._limit() + 1))
@@ -399,7 +402,8 @@ class Conformance:
 
         fits, limit = run(work())
         message = writer.message("a", bytes(fits), colour="green")
-        assert limit - SLACK_BYTES <= size(message, envelope(message)) <= limit
+        assert fits <= limit
+        assert size(message, envelope(message)) >= limit - SLACK_BYTES
 
     def test_an_unknown_destination_is_poison(self, adapter: Adapter, writer: Writer) -> None:
         if not adapter.unknown_is_refused:
@@ -414,7 +418,8 @@ class Conformance:
 
         outcomes, received = run(work())
         assert [outcome.verdict for outcome in outcomes] == [Verdict.POISON, Verdict.DELIVERED]
-        assert [one.uid for one in received] == [good.uid]
+        assert {one.uid for one in received} == {good.uid}
+        assert len(received) == 1 or not adapter.dedup_works
 
     def test_what_is_sent_twice(self, adapter: Adapter, writer: Writer) -> None:
         """A relay that crashed before its position was stored sends again after its restart."""
@@ -447,6 +452,7 @@ class Conformance:
                 await older.open(fence(1))
                 assert (await publish(older, [before]))[0].verdict is Verdict.DELIVERED
                 await newer.open(fence(2))
+                adapter.shut_out()
                 with pytest.raises(Superseded):
                     await older.publish([late])
                 assert (await publish(newer, [after]))[0].verdict is Verdict.DELIVERED

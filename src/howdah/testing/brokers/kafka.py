@@ -107,6 +107,14 @@ class KafkaBroker(Broker):
         """Forget the errors that `fail` left."""
         self._obeyed(do="heal", api_key=api_key)
 
+    def watch(self) -> None:
+        """Start to count requests, from zero."""
+        self._obeyed(do="watch")
+
+    def seen(self, api_key: int = PRODUCE) -> int:
+        """How many requests of a kind have come since `watch`; answered or not."""
+        return int(self._ask(do="seen", api_key=api_key))
+
     def _obeyed(self, **order: Any) -> None:
         problem = self._ask(**order)
         if problem:

@@ -21,6 +21,14 @@ from typing import Any
 _PRODUCER = 0  # rd_kafka_type_t
 _ALL_BROKERS = -1
 _TEXT_BYTES = 512
+_POINTERS = (
+    "conf_new",
+    "new",
+    "mock_cluster_new",
+    "mock_cluster_bootstraps",
+    "mock_get_requests",
+)
+"""Functions that return an address; ctypes would cut it to an int."""
 
 
 class Cluster:
@@ -28,7 +36,13 @@ class Cluster:
 
     def __init__(self, library: str, brokers: int) -> None:
         self._lib = ctypes.CDLL(library)
-        pointers = ("conf_new", "new", "mock_cluster_new", "mock_cluster_bootstraps")
+        pointers = (
+            "conf_new",
+            "new",
+            "mock_cluster_new",
+            "mock_cluster_bootstraps",
+            "mock_get_requests",
+        )
         for name in pointers:
             self._function(name).restype = ctypes.c_void_p
         self._lib.rd_kafka_err2str.restype = ctypes.c_char_p
@@ -91,6 +105,23 @@ class Cluster:
         """Forget the errors that are still to be answered."""
         self._function("mock_clear_request_errors")(self._cluster, ctypes.c_int16(api_key))
         return ""
+
+    def watch(self) -> str:
+        """Start to count requests, from zero."""
+        self._function("mock_start_request_tracking")(self._cluster)
+        self._function("mock_clear_requests")(self._cluster)
+        return ""
+
+    def seen(self, api_key: int) -> int:
+        """How many requests of a kind have come since `watch`; answered or not."""
+        count = ctypes.c_size_t()
+        found = self._function("mock_get_requests")(self._cluster, ctypes.byref(count))
+        requests = (ctypes.c_void_p * count.value).from_address(found) if count.value else ()
+        kind = self._function("mock_request_api_key")
+        kind.restype = ctypes.c_int16
+        kinds = [kind(ctypes.c_void_p(request)) for request in requests]
+        self._function("mock_request_destroy_array")(ctypes.c_void_p(found), count)
+        return kinds.count(api_key)
 
     def _call(self, name: str, *arguments: Any) -> str:
         """Call one function of the mock; its error's name, or nothing."""
