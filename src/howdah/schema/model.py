@@ -23,8 +23,8 @@ class Component(msgspec.Struct, frozen=True, kw_only=True):
 
     Its package holds `sql/schema.sql` (whole, at `version`), from version 2 on also
     `sql/migrations/NNNN_<what>.sql` (0001 is the first schema, NNNN leads from NNNN-1 to NNNN) and,
-    if it has something to grant, `sql/grants.sql`. Tables that it makes while it runs are named
-    `howdah.<name>_...`, which is how uninstalling recognises them.
+    if it has something to grant, `sql/grants.sql`. What it makes while it runs is named
+    `howdah.<name>_...`, which is how uninstalling recognises it.
     """
 
     name: str
@@ -95,13 +95,13 @@ class Object(msgspec.Struct, frozen=True, kw_only=True):
     identity: str
     """As PostgreSQL spells it, quoted where needed: `howdah.emit(pg_catalog.text)`."""
     name: str | None
-    """The bare name of what is no function."""
+    """The bare name of a relation, routine or type, without schema and quotes."""
     statement: str
     """What drops it, unless something depends on it."""
     component: str | None
     """The component whose script made it, as the ledger says."""
-    relation_of_ours: bool
-    """Whether it is a relation whose owner is, or may become, the owner of the schema."""
+    of_ours: bool
+    """Whether it has a name, and its owner is, or may become, the owner of the schema."""
     is_table: bool
     may_lock: bool
 

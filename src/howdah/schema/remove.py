@@ -51,11 +51,11 @@ def plan_uninstall(
 
 
 def _claimed(thing: Object, applied: Applied) -> str | None:
-    """The component that made it, by script, or while running: the table is named after it."""
+    """The component that made it, by script, or while running: then it is named after it."""
     if thing.component is not None:
         return thing.component
     prefix = (thing.name or "").partition("_")[0]
-    made_running = thing.relation_of_ours and prefix != thing.name and prefix in applied
+    made_running = thing.of_ours and prefix != thing.name and prefix in applied
     return prefix if made_running and prefix != LEDGER.name else None
 
 
@@ -87,7 +87,7 @@ def losses(workers: Sequence[tuple[int, str]], data: Sequence[Loss]) -> list[str
         listed = ", ".join(f"{name} (pid {pid})" for pid, name in workers)
         said.append(f"still connected: {listed}")
     if data:
-        said.append(f"would be lost: {', '.join(map(str, data))}")
+        said.append(f"tables with rows: {', '.join(map(str, data))}")
     return said
 
 

@@ -49,10 +49,10 @@ def test_from_nothing_and_back(
         assert "toy 3 (contract) applied" in contracted.stdout
 
         connection.execute("SELECT howdah.toy_put('x')")
-        with pytest.raises(Cannot, match="would be lost"):
+        with pytest.raises(Cannot, match="tables with rows"):
             run("uninstall", database.dsn)
         told = run("uninstall", database.dsn, "--dry-run")
-        assert "note: would be lost: howdah.toy (about 1 rows" in told.stderr
+        assert "note: tables with rows: howdah.toy (about 1 rows" in told.stderr
         assert "schema howdah removed" in run("uninstall", database.dsn, "--yes").stdout
         assert shape(connection) == []
 

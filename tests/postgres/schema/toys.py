@@ -31,7 +31,11 @@ CREATE FUNCTION howdah.toy_next() RETURNS bigint LANGUAGE sql {PIN}
 CREATE TABLE howdah.toy_part (k int, v bigint DEFAULT howdah.toy_next()) PARTITION BY LIST (k);
 CREATE TABLE howdah.toy_part_1 PARTITION OF howdah.toy_part FOR VALUES IN (1);
 CREATE FUNCTION howdah.toy_make(name text) RETURNS void LANGUAGE plpgsql {PIN}
-  AS $$ BEGIN EXECUTE format('CREATE TABLE howdah.%I (id int)', 'toy_' || name); END $$;
+  AS $$ BEGIN
+    EXECUTE format('CREATE TABLE howdah.%I (id serial)', 'toy_' || name || '$1');
+    EXECUTE format('CREATE FUNCTION howdah.%I() RETURNS int LANGUAGE sql AS %L',
+      'toy_' || name || '$f', 'SELECT 1');
+  END $$;
 CREATE FUNCTION howdah.toy_touched() RETURNS trigger LANGUAGE plpgsql {PIN}
   AS $$ BEGIN RETURN NEW; END $$;
 CREATE VIEW howdah.toy_sizes AS SELECT 1::howdah.toy_size AS size, '(1,calm)'::howdah.toy_pair AS p;

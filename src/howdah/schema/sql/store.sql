@@ -185,15 +185,17 @@ WHERE i.component = %(component)s
 
 -- name: objects
 -- purpose: everything in the schema, the newest first, with the component whose script made it
-SELECT o.type, o.identity, o.name,
+SELECT o.type, o.identity,
+       COALESCE(c.relname, p.proname, t.typname)::pg_catalog.text AS name,
        pg_catalog.format(
          'DROP %%s IF EXISTS %%s',
          CASE o.type WHEN 'composite type' THEN 'TYPE' ELSE pg_catalog.upper(o.type) END,
          o.identity
        ) AS statement,
        made.component,
-       COALESCE(pg_catalog.pg_has_role(c.relowner, n.nspowner, 'MEMBER'), false)
-         AS relation_of_ours,
+       COALESCE(pg_catalog.pg_has_role(
+         COALESCE(c.relowner, p.proowner, t.typowner), n.nspowner, 'MEMBER'
+       ), false) AS of_ours,
        COALESCE(c.relkind IN ('r', 'p'), false) AS is_table,
        COALESCE(pg_catalog.has_table_privilege(c.oid, 'DELETE'), false) AS may_lock
 FROM pg_catalog.pg_namespace AS n
@@ -203,6 +205,10 @@ JOIN pg_catalog.pg_depend AS d
 CROSS JOIN LATERAL pg_catalog.pg_identify_object(d.classid, d.objid, d.objsubid) AS o
 LEFT JOIN pg_catalog.pg_class AS c
   ON d.classid = 'pg_catalog.pg_class'::pg_catalog.regclass AND c.oid = d.objid
+LEFT JOIN pg_catalog.pg_proc AS p
+  ON d.classid = 'pg_catalog.pg_proc'::pg_catalog.regclass AND p.oid = d.objid
+LEFT JOIN pg_catalog.pg_type AS t
+  ON d.classid = 'pg_catalog.pg_type'::pg_catalog.regclass AND t.oid = d.objid
 LEFT JOIN LATERAL (
   SELECT i.component
   FROM howdah.installed AS i
