@@ -184,6 +184,10 @@ class Board:
         """Keys whose rate allows one more."""
         self._make_all_ready(self.lanes.wake(now))
 
+    def removed(self, jobs: Iterable[Job]) -> None:
+        """The rows of these are gone from the later and parked tables."""
+        self._pulled.difference_update(job.row for job in jobs)
+
     def pull_claimed(self, job: Job) -> Job:
         """A row outside the log that an open claim names."""
         self._pulled.add(job.row)
@@ -220,12 +224,9 @@ class Board:
             self.make_ready(job)
 
     def _called_off(self, job: Job) -> bool:
-        """Whether the job was called off before it came; then it is finished.
-
-        A purge is carried out on the tables by the store: what comes from there is meant to run.
-        """
+        """Whether the job was called off before it came; then it is finished."""
         cancelled = job.identity in self._cancelled
-        if not cancelled and (job.segment < 0 or not any(purged(job, p) for p in self._purges)):
+        if not cancelled and not any(purged(job, purge) for purge in self._purges):
             return False
         self._cancelled.pop(job.identity, None)
         self.tally["cancelled"] += 1
@@ -246,8 +247,7 @@ class Board:
     def _forget(self, job: Job, *, moved: bool) -> None:
         """The row is finished; `moved` if no ack will say so."""
         self.loaded -= 1
-        if job.segment < 0:
-            self._pulled.discard(job.row)
+        if job.segment < 0:  # known until its row is gone: a read before that shows it again
             self.draft.removed.append(job)
         else:
             self.windows.finish(job.window)

@@ -147,6 +147,7 @@ class Dispatcher:
         self.generation = step.generation
         if step.rates_whole:
             self.rates_at = step.generation
+        self.board.removed(step.removed)
         for revoke in step.revokes:
             self._revoked(revoke, settled, step.at)
 
@@ -303,8 +304,8 @@ class Dispatcher:
         parts = draft.fields()
         urgent = bool(parts)
         board.draft = type(draft)()
-        if draft.moved:
-            board.windows.moved(generation)
+        if draft.moved or draft.claims:
+            board.windows.named(generation)
         unparks, board.lanes.unparks = board.lanes.unparks, []
         rates, whole = self._rates(generation, now) if urgent else ({}, False)
         return Step(

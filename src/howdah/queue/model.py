@@ -25,6 +25,7 @@ class Job(Struct, frozen=True, gc=False):
     its own, so that a row is claimed anew only under a new number.
     `segment` and `tid` locate the payload; `segment` is `LATER` or `PARKED` outside the log.
     `window` numbers the window that the row came in, 0 outside the log.
+    `at` is when the job could first run: enqueued, or due.
     `job` is the job's identity over its retries: the row of the first of them; 0 means `row`.
     `attempt` counts the attempts used before this row; `max_attempts` 0 means the kind's.
     A lower `priority` is more urgent. A job not claimed before `expires` is never run.
@@ -252,8 +253,10 @@ class Step(Struct, frozen=True, kw_only=True):
     `moved` are log rows finished by anything but an accepted ack; the rebuild reads them from all
     rows of the ledger from `floor` on. `removed` are rows of the later and parked tables that are
     finished. `holds` replace what held their keys before, `lifted` keys are held no more.
-    `cancelled`, `purges`, `replays` and `discards` are carried out by the store on later, parked
-    and dead rows that are not in memory; they come in the order in which they were heard.
+    `cancelled` jobs are deleted from later, parked and dead rows. `purges` delete later rows that
+    are not yet due and parked rows of held keys; all others come through memory. `replays` move a
+    dead row to later, due at once, no attempts used; `discards` delete it.
+    `gone` workers are forgotten. `freed` are digests of unique jobs that are finished.
     `paused` is the whole set when it changed. `rates` are the counters that changed, by name; with
     `rates_whole` they are all there are. `unparks` are not stored: they ask for a read after the
     append, and also if there is none.

@@ -132,8 +132,8 @@ class _Rebuild:
         for job in self._record.outside:
             if job.row in self._where and self._alive(job):
                 self._place(board.pull_claimed(job))
-        if self._record.moved:
-            board.windows.moved(self._record.floor)
+        if self._record.moved or self._record.claims:
+            board.windows.named(self._record.floor)
 
     def _alive(self, job: Job) -> bool:
         if job.segment >= 0 and job.row in self._record.moved:

@@ -34,7 +34,7 @@ class Windows:
         self._done = done
         self._order: deque[_Group] = deque()
         self._by_number: dict[int, _Group] = {}
-        self._moved: deque[tuple[int, int]] = deque()
+        self._named: deque[tuple[int, int]] = deque()
         self._newest = done
 
     def see(self, number: int, rows: int, *, complete: bool) -> None:
@@ -58,10 +58,10 @@ class Windows:
         """One row of that window is finished."""
         self._by_number[number].left -= 1
 
-    def moved(self, generation: int) -> None:
-        """The ledger row of `generation` finishes log rows: it is needed until `done` passes."""
-        if not self._moved or self._moved[-1] != (generation, self._newest):
-            self._moved.append((generation, self._newest))
+    def named(self, generation: int) -> None:
+        """The ledger row of `generation` names log rows: it is needed until `done` passes them."""
+        if not self._named or self._named[-1] != (generation, self._newest):
+            self._named.append((generation, self._newest))
 
     def finish_all(self, jobs: Iterable[Job]) -> None:
         """One row is finished for each of these."""
@@ -89,12 +89,17 @@ class Windows:
         """Rows seen and not finished."""
         return sum(group.left for group in self._order)
 
+    @property
+    def groups(self) -> int:
+        """How many groups of windows are remembered."""
+        return len(self._order)
+
     def floor(self, otherwise: int) -> int:
-        """The lowest generation whose moved rows are not behind `done`."""
+        """The lowest generation that names log rows which are not behind `done`."""
         done = self.done
-        while self._moved and self._moved[0][1] <= done:
-            self._moved.popleft()
-        return self._moved[0][0] if self._moved else otherwise
+        while self._named and self._named[0][1] <= done:
+            self._named.popleft()
+        return self._named[0][0] if self._named else otherwise
 
     def _compact(self) -> None:
         kept: deque[_Group] = deque()
