@@ -12,6 +12,8 @@ import pytest
 from typer.testing import CliRunner
 
 from howdah.bench import side_by_side
+from howdah.bench.contender import Place
+from howdah.bench.contenders.skip_locked import SkipLocked, SkipLockedEach
 from howdah.bench.model import Bench, Plan
 from howdah.cli import app
 from howdah.postgres import Server
@@ -51,6 +53,22 @@ def test_the_command_line_on_a_database_of_yours(server: Server) -> None:
     assert set(bare["undisturbed"]["produced_per_second"]) == {"copy", "arrays", "single"}
     assert made["server"]["embedded"] is False
     assert made["advice"]["verdict"] == "leave"
+
+
+def test_one_that_fails_is_named_and_the_others_go_on(
+    server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(self: SkipLocked, place: Place) -> None:
+        raise KeyError("somebody else's bug")
+
+    monkeypatch.setattr(SkipLockedEach, "prepare", broken, raising=True)
+    against = ("skip-locked-each", "skip-locked-tx")
+    plan = Plan(bench=Bench.OUTBOX, against=against, seconds=0.2)
+    report = side_by_side.run(server.dsn(), plan, lambda _text: None)
+    (failed,) = report.failed
+    assert failed.name == "skip-locked-each"
+    assert "somebody else's bug" in failed.why
+    assert "skip-locked-tx" in {each.name for each in report.contenders}
 
 
 def test_a_dry_run_says_what_would_be_done(database: Database) -> None:

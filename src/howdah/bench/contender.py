@@ -60,6 +60,7 @@ class Contender(ABC):
     roles: ClassVar[tuple[str, ...]] = ()  # made by its own installer; dropped if we made them
     ways: ClassVar[tuple[str, ...]] = ("bulk",)  # of producing; the first is the usual bulk one
     bulk_items: ClassVar[int] = 1000  # of a batch
+    single_consumer: ClassVar[bool] = False  # where a second consuming process makes no sense
     settings: ClassVar[dict[str, str]] = {}  # everything that is not this system's default
 
     def absent(self, scripts: dict[str, str]) -> Absent | None:

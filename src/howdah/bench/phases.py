@@ -52,7 +52,7 @@ class Stage(msgspec.Struct, frozen=True, kw_only=True):
             place=self.place,
             timing=timing,
         )
-        return [one] * self.plan.processes
+        return [one] * (1 if self.contender.single_consumer else self.plan.processes)
 
     def producer(self, work: Work, way: str = "") -> Orders:
         """Orders for the process that produces."""

@@ -18,7 +18,7 @@ from howdah.bench.arena import Arena, opened, place_for
 from howdah.bench.contender import Contender
 from howdah.bench.model import Absent, Contended, Figures, Plan, Report
 from howdah.clock import SYSTEM_CLOCK, Clock
-from howdah.errors import HowdahError, from_database
+from howdah.errors import CouldNot, HowdahError, from_database
 
 Progress = Callable[[str], None]
 _ALWAYS_THERE = ("postgres", "template1")
@@ -107,8 +107,15 @@ def _measured(
                 return phases.run(contender, place, plan, clock)
             with closing(_Released(meter.Holders(place.dsn, _another(arena, place.dsn)))):
                 return phases.run(contender, place, plan, clock)
+    except HowdahError:
+        raise
     except psycopg.Error as error:
         raise from_database(error) from error
+    except Exception as error:
+        # A contender is somebody else's code and may raise anything; the others must go on.
+        raise CouldNot(f"{contender.name} failed", detail=f"{type(error).__name__}: {error}") from (
+            error
+        )
 
 
 class _Released:

@@ -27,6 +27,7 @@ class Bare(Contender):
     name = "bare"
     what = "bare INSERT and COPY into one table, read by id: the physical limit, no promise"
     benches = frozenset({Bench.LOG})
+    single_consumer = True  # a position has one reader
     ways = ("copy", "arrays", "single")
 
     def sql(self) -> Sequence[str]:

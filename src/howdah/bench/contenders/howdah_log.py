@@ -32,6 +32,7 @@ class HowdahLog(Contender):
     what = "append-only segments, windows between snapshots, positions in an append-only ledger"
     benches = frozenset({Bench.LOG})
     schemas = ("howdah",)
+    single_consumer = True  # a position has one reader
     ways = ("copy", "arrays", "single")
     settings: ClassVar[dict[str, str]] = {"poll when empty": f"{_POLL_SECONDS * 1000:g} ms"}
 

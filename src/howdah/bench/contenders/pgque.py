@@ -38,7 +38,9 @@ class PgQue(Contender):
     benches = frozenset({Bench.LOG, Bench.OUTBOX, Bench.QUEUE})
     schemas = ("pgque",)
     roles = ("pgque_admin", "pgque_reader", "pgque_writer")
+    single_consumer = True  # a position has one reader
     settings: ClassVar[dict[str, str]] = {
+        "consuming processes": "one",
         "tick": f"{_TICK_SECONDS * 1000:g} ms, by a session of its own",
         "ticker_max_lag": "1 ms",
         "poll when empty": f"{_POLL_SECONDS * 1000:g} ms",
