@@ -50,7 +50,7 @@ def settings(broker: KafkaBroker, mode: Mode = Mode.IDEMPOTENT, **changes: objec
         delivery_timeout_seconds=4,
         connect_timeout_seconds=1.5,
         unknown_topic_seconds=0.3,
-        in_flight=1,
+        in_flight=1 if mode is Mode.IDEMPOTENT else 5,
         max_bytes=200_000,
     )
     return msgspec.structs.replace(usual, **changes)
@@ -353,6 +353,8 @@ def test_a_guarantee_cannot_be_configured_away(options: dict[str, object], word:
     ("options", "word"),
     [
         ({"sasl": "plain"}, "username"),
+        ({"username": "ann", "password": "pw"}, "mechanism"),
+        ({"sasl": "oauthbearer"}, "source of tokens"),
         ({"sasl": "aws-msk-iam"}, "aws_region"),
         ({"in_flight": 6}, "in_flight"),
         ({"modes": "idempotent"}, "mode"),
@@ -361,6 +363,14 @@ def test_a_guarantee_cannot_be_configured_away(options: dict[str, object], word:
 def test_bad_options_are_refused(options: dict[str, object], word: str) -> None:
     with pytest.raises(BadInput, match=word):
         from_url("kafka://127.0.0.1:1", options)
+
+
+def test_a_login_in_the_url_is_not_shown() -> None:
+    sink = from_url("kafkas://ann:open%40sesame@one:9093,two:9093", {"sasl": "scram-sha-256"})
+    found = properties(sink.settings, "x")
+    assert (found["sasl.username"], found["sasl.password"]) == ("ann", "open@sesame")
+    assert found["bootstrap.servers"] == "one:9093,two:9093"
+    assert "sesame" not in repr(sink.settings)
 
 
 def test_msk_signs_a_token_for_its_region(monkeypatch: pytest.MonkeyPatch) -> None:

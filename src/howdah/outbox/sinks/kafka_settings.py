@@ -11,6 +11,7 @@ from __future__ import annotations
 import enum
 from collections.abc import Callable, Mapping
 from typing import Annotated, Any
+from urllib.parse import unquote, urlsplit
 
 import msgspec
 
@@ -50,6 +51,8 @@ _MECHANISMS = {
     Sasl.OAUTHBEARER: "OAUTHBEARER",
     Sasl.AWS_MSK_IAM: "OAUTHBEARER",
 }
+
+_WITH_PASSWORD = (Sasl.PLAIN, Sasl.SCRAM_256, Sasl.SCRAM_512)
 
 Seconds = Annotated[float, msgspec.Meta(gt=0, le=900)]
 
@@ -93,24 +96,30 @@ class KafkaSettings(Settings, frozen=True, kw_only=True):
 
     def __post_init__(self) -> None:
         """Refuse combinations that cannot log in."""
-        if self.sasl in (Sasl.PLAIN, Sasl.SCRAM_256, Sasl.SCRAM_512) and not (
-            self.username and self.password
-        ):
+        if self.sasl in _WITH_PASSWORD and not (self.username and self.password):
             raise ValueError(f"sasl {self.sasl} needs username and password")
+        if self.sasl not in _WITH_PASSWORD and (self.username or self.password):
+            raise ValueError(f"sasl {self.sasl} takes no username and password; name a mechanism")
         if self.sasl is Sasl.AWS_MSK_IAM and not self.aws_region:
             raise ValueError("sasl aws-msk-iam needs aws_region")
 
     @property
     def brokers(self) -> str:
         """The bootstrap servers as librdkafka takes them."""
-        return self.url.partition("://")[2].rpartition("@")[2].partition("/")[0]
+        return urlsplit(self.url).netloc
 
 
 def from_options(url: str, options: Mapping[str, Any]) -> KafkaSettings:
-    """Settings of a URL and options; `kafkas://` is `kafka://` with TLS."""
-    values: dict[str, Any] = {"url": url}
-    if url.startswith("kafkas://"):
-        values["tls"] = True
+    """Settings of a URL and options; `kafkas://` is `kafka://` with TLS.
+
+    A user and a password in the URL are options as well.
+    """
+    parts = urlsplit(url)
+    login, _, brokers = parts.netloc.rpartition("@")
+    username, _, password = (unquote(each) for each in login.partition(":"))
+    values: dict[str, Any] = {"url": f"{parts.scheme}://{brokers}"}
+    values |= {"username": username, "password": password} if login else {}
+    values |= {"tls": True} if parts.scheme == "kafkas" else {}
     try:
         return build(KafkaSettings, values | dict(options))
     except ValueError as error:
@@ -193,7 +202,7 @@ def _login(settings: KafkaSettings) -> dict[str, Any]:
         "ssl.key.password": settings.tls_key_password,
         "sasl.mechanism": _MECHANISMS.get(settings.sasl),
     }
-    if settings.sasl in (Sasl.PLAIN, Sasl.SCRAM_256, Sasl.SCRAM_512):
+    if settings.sasl in _WITH_PASSWORD:
         wanted |= {"sasl.username": settings.username, "sasl.password": settings.password}
     if settings.sasl is Sasl.OAUTHBEARER and settings.token_url:
         wanted |= {
@@ -208,6 +217,11 @@ def _login(settings: KafkaSettings) -> dict[str, Any]:
 
 def token_source(settings: KafkaSettings) -> TokenSource | None:
     """Where the settings say that tokens come from; None where librdkafka needs none of us."""
+    if settings.sasl is Sasl.OAUTHBEARER and not settings.token_url:
+        raise BadInput(
+            "sasl oauthbearer needs a source of tokens",
+            hint="set token_url with client_id and client_secret, or give KafkaSink a `token`",
+        )
     if settings.sasl is not Sasl.AWS_MSK_IAM:
         return None
     with needs("msk", "aws-msk-iam-sasl-signer-python"):
