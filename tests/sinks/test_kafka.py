@@ -47,7 +47,7 @@ def settings(broker: KafkaBroker, mode: Mode = Mode.IDEMPOTENT, **changes: objec
     usual = KafkaSettings(
         url=f"kafka://{broker.url}",
         mode=mode,
-        delivery_timeout_seconds=4,
+        delivery_timeout_seconds=3,
         connect_timeout_seconds=1.5,
         unknown_topic_seconds=0.3,
         in_flight=1 if mode is Mode.IDEMPOTENT else 5,
@@ -104,33 +104,38 @@ def read(broker: KafkaBroker, topic: str) -> list[Received]:
             "bootstrap.servers": broker.url,
             "group.id": f"reader-{secrets.token_hex(4)}",
             "enable.partition.eof": True,
+            "fetch.wait.max.ms": 10,
             "enable.auto.commit": False,
             "reconnect.backoff.max.ms": 200,
             "log_level": 0,
             "isolation.level": "read_committed",
         }
     )
-    found: list[Received] = []
-    for partition in range(PARTITIONS):
-        consumer.assign([TopicPartition(topic, partition, OFFSET_BEGINNING)])
-        while (message := consumer.poll(10)) is not None:
-            problem = message.error()
-            if problem is not None:
-                assert problem.code() == KafkaError._PARTITION_EOF, problem
-                break
-            headers = {name: text(value) for name, value in dict(message.headers() or []).items()}
-            key = message.key()
-            found.append(
-                Received(
-                    uid=headers.pop(UID),
-                    key=None if key is None else text(key),
-                    payload=message.value() or b"",
-                    headers=headers,
-                )
+    consumer.assign([TopicPartition(topic, each, OFFSET_BEGINNING) for each in range(PARTITIONS)])
+    found: dict[int, list[Received]] = {each: [] for each in range(PARTITIONS)}
+    unread = set(found)
+    while unread:
+        message = consumer.poll(10)
+        assert message is not None, f"{topic}: the ends of {unread} are not reached"
+        partition = message.partition()
+        assert partition is not None
+        problem = message.error()
+        if problem is not None:
+            assert problem.code() == KafkaError._PARTITION_EOF, problem
+            unread.discard(partition)
+            continue
+        headers = {name: text(value) for name, value in dict(message.headers() or []).items()}
+        key = message.key()
+        found[partition].append(
+            Received(
+                uid=headers.pop(UID),
+                key=None if key is None else text(key),
+                payload=message.value() or b"",
+                headers=headers,
             )
-        assert message is not None, f"the end of {topic}/{partition} is not reached"
+        )
     consumer.close()
-    return found
+    return [each for partition in found.values() for each in partition]
 
 
 def text(value: bytes | str | None) -> str:

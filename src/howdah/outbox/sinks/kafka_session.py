@@ -202,7 +202,7 @@ class Session:
     def _wait(self) -> None:
         """Until each message that was taken is answered, or the call is over."""
         while self._pending:
-            self._poll(self._need(), _POLL_SECONDS)
+            self._flush(self._need())
             if self._pending and self.error is None and self._is_late():
                 self._over(self._late())
             if self.error is not None:
@@ -325,6 +325,13 @@ class Session:
         """Run callbacks that are due; a fatal error, which this raises, ends only the producer."""
         try:
             producer.poll(seconds)
+        except KafkaException as error:
+            self._reported(error.args[0])
+
+    def _flush(self, producer: Producer) -> None:
+        """Send without waiting for more to come, and run callbacks for a moment."""
+        try:
+            producer.flush(_POLL_SECONDS)
         except KafkaException as error:
             self._reported(error.args[0])
 
