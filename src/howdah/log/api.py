@@ -17,8 +17,9 @@ from howdah.clock import SYSTEM_CLOCK, Clock
 from howdah.driver import Steps, run, run_async
 from howdah.errors import BadInput, Unsupported, from_database
 from howdah.log import store
+from howdah.log.decide import PAGE_BYTES
 from howdah.log.model import Cursor, Event, Maintained, Page, Position, Record
-from howdah.log.reader import PAYLOAD_BUDGET_BYTES, Reader
+from howdah.log.reader import Reader
 
 SEGMENTS = 8
 SEGMENT_BYTES = 256 * 1024 * 1024
@@ -51,9 +52,13 @@ class Log:
         run(connection, store.drop(self.name))
         self._ring = None
 
-    def uuid(self, connection: Any) -> str:
-        """What makes an event's id unique for ever: `<uuid>-<id>`."""
-        return run(connection, self._current()).uuid
+    def identity(self, connection: Any) -> str:
+        """What makes an event's id unique for ever: `<identity>-<id>`.
+
+        It is another one after a failover or a restore, where ids may be given out again; so ask on
+        every new connection.
+        """
+        return run(connection, store.open_ring(self.name)).identity
 
     def emit(self, connection: Any, event: Event) -> int:
         """Emit one event in the connection's transaction; its id."""
@@ -126,7 +131,7 @@ class Consumer:
         name: str,
         *,
         start_at: str = "earliest",
-        payload_budget_bytes: int = PAYLOAD_BUDGET_BYTES,
+        payload_budget_bytes: int = PAGE_BYTES,
     ) -> None:
         if start_at not in ("earliest", "now"):
             raise BadInput(f"a consumer starts at 'earliest' or 'now', not {start_at!r}")

@@ -16,23 +16,22 @@ from howdah.errors import Moved
 from howdah.log import decide, store
 from howdah.log.model import Cursor, Page, Peek, Position
 
-PAYLOAD_BUDGET_BYTES = 32 * 1024 * 1024
-
 
 class Reader:
     """Reads pages and commits positions, as steps; see `howdah.log.api` for who runs them.
 
-    Reading may run ahead of committing by any number of pages.
+    Reading may run ahead of committing by any number of pages. After an error, and on another
+    connection, open it anew: a server that went back in time knows nothing of what was read.
     """
 
     def __init__(
-        self, log: str, consumer: str, *, payload_budget_bytes: int = PAYLOAD_BUDGET_BYTES
+        self, log: str, consumer: str, *, payload_budget_bytes: int = decide.PAGE_BYTES
     ) -> None:
         self.log = log
         self.consumer = consumer
         self._budget = payload_budget_bytes
         self._cursor: Cursor | None = None
-        self._reading: decide.Reading | None = None
+        self._position: Position | None = None
         self.peeked: Peek | None = None  # the last look; its `lsn` gates publication
 
     @property
@@ -40,6 +39,12 @@ class Reader:
         """The newest committed position that this instance knows of."""
         assert self._cursor is not None, "open the reader first"
         return self._cursor
+
+    @property
+    def position(self) -> Position:
+        """Where the next page begins."""
+        assert self._position is not None, "open the reader first"
+        return self._position
 
     def open(self, *, take_over: bool = False) -> Steps[Cursor]:
         """Start from the committed position; with `take_over`, as its only owner.
@@ -50,7 +55,7 @@ class Reader:
             self._cursor = yield from store.take_over(self.log, self.consumer)
         else:
             self._cursor = yield from store.newest_cursor(self.log, self.consumer)
-        self._reading = decide.Reading(position=self._cursor.position)
+        self._position = self._cursor.position
         return self._cursor
 
     def next_page(self, max_rows: int | None = None) -> Steps[Page | None]:
@@ -58,17 +63,18 @@ class Reader:
 
         Finding nothing takes no transaction id and writes nothing.
         """
-        assert self._reading is not None, "open the reader first"
-        if self._reading.position.upto is None:
-            peek = yield from _unmoved(store.peek, self.log, self._reading.position.seen)
-            self.peeked = peek
-            self._reading = decide.peeked(self._reading, peek)
-            if not peek.waiting:
-                return None
-        rows = min(self._reading.rows, max_rows or decide.MOST_ROWS)
-        page = yield from _unmoved(store.page, self.log, self._reading.position, rows)
-        self._reading = decide.paged(self._reading, page, payload_budget_bytes=self._budget)
-        return page if page.records else (yield from self.next_page(max_rows))
+        rows = min(max_rows or decide.PAGE_ROWS, decide.PAGE_ROWS)
+        while True:
+            if self.position.upto is None:
+                peek = yield from _unmoved(store.peek, self.log, self.position.seen)
+                self.peeked = peek
+                self._position = decide.peeked(self.position, peek)
+                if not peek.waiting:
+                    return None
+            page = yield from _unmoved(store.page, self.log, self.position, rows, self._budget)
+            self._position = decide.paged(page)
+            if page.records:
+                return page
 
     def commit(self, position: Position, *, note: str | None = None) -> Steps[Cursor]:
         """Append a position to the ledger; `Superseded` when another instance has taken over."""

@@ -14,15 +14,7 @@ import msgspec
 from howdah import query
 from howdah.driver import Query, Statement, Steps, statement
 from howdah.errors import Superseded
-from howdah.log.model import (
-    Cursor,
-    Event,
-    Maintained,
-    Page,
-    Peek,
-    Position,
-    Record,
-)
+from howdah.log.model import Cursor, Event, Maintained, Page, Peek, Position, Record
 
 _EMIT = query.load("howdah.log", "sql/emit.sql")
 _READ = query.load("howdah.log", "sql/read.sql")
@@ -45,7 +37,7 @@ class Ring(msgspec.Struct, frozen=True, kw_only=True):
 
     log: str
     log_id: int
-    uuid: str
+    identity: str  # of the log in this history of its server: ids are unique within it
     segment: int
 
 
@@ -61,8 +53,8 @@ def drop(log: str) -> Steps[None]:
 
 def open_ring(log: str) -> Steps[Ring]:
     """Look a log up; `BadInput` when there is none."""
-    ((log_id, uuid, segment),) = yield _OPEN(log=log)
-    return Ring(log=log, log_id=log_id, uuid=uuid, segment=segment)
+    ((log_id, identity, segment),) = yield _OPEN(log=log)
+    return Ring(log=log, log_id=log_id, identity=identity, segment=segment)
 
 
 def emit_one(ring: Ring, event: Event) -> Steps[int]:
@@ -170,17 +162,21 @@ def peek(log: str, seen: str) -> Steps[Peek]:
     return Peek(upto=upto, lsn=lsn, flushed=flushed, waiting=waiting)
 
 
-def page(log: str, position: Position, max_rows: int) -> Steps[Page]:
-    """The next records of the open window, at most `max_rows`."""
+def page(log: str, position: Position, max_rows: int, max_bytes: int) -> Steps[Page]:
+    """The next records of the open window: at most `max_rows`, none after `max_bytes` of payload."""
     assert position.upto is not None, "a page is read inside a window"
     rows = yield _reading("page", log)(
-        seen=position.seen, upto=position.upto, last_id=position.last_id, max_rows=max_rows
-    )
-    return Page(
-        records=tuple([_record(*row) for row in rows]),
         seen=position.seen,
         upto=position.upto,
-        complete=len(rows) < max_rows,
+        last_id=position.last_id,
+        max_rows=max_rows,
+        max_bytes=max_bytes,
+    )
+    return Page(
+        records=tuple([_record(*row[:7]) for row in rows]),
+        seen=position.seen,
+        upto=position.upto,
+        complete=len(rows) < max_rows and not (rows and rows[-1][7]),
     )
 
 

@@ -1,6 +1,7 @@
 -- name: open
--- purpose: what a producer must know of a log: its id, its uuid, the segment that is filled now
-SELECT l.log_id, l.uuid::text, howdah.log_current(l.log_id)
+-- purpose: what a producer must know of a log: its id, its identity, the segment that is filled now
+SELECT l.log_id, l.uuid::text || '-' || coalesce(howdah.log_timeline(), 0),
+       howdah.log_current(l.log_id)
 FROM howdah.log_named(%(log)s) AS l;
 
 -- name: emit_one

@@ -2,13 +2,15 @@
 --
 -- howdah.log            one row per log, changed only when a restored one is adopted
 -- howdah.log_segment    the tables of its ring: howdah.log_<log>$<segment>
--- howdah.log_turn       append-only: the newest row names the segment that producers fill
+-- howdah.log_turn       append-only: the newest row names the segment that producers fill, and each
+--                       row is a mark: a snapshot at which a long window may be divided
 -- howdah.log_consumer   who reads; positions are in two ledger tables per consumer,
 --                       howdah.log_<log>$<consumer>$0 and $1
 --
 -- A consumer has consumed everything visible in the snapshot `seen`. While it is inside a window,
 -- `upto` is the window's end and `last_id` the last row of it that is done; the next row is the one
--- with the next larger id. Errors: HD001 superseded, HD002 position lost, HD003 bad input.
+-- with the next larger id. Errors: HD001 superseded, HD002 position lost, HD003 bad input,
+-- HD004 look again.
 
 CREATE TABLE howdah.log (
     log_id     int GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
@@ -17,6 +19,8 @@ CREATE TABLE howdah.log (
     -- The database that its transaction ids belong to; anywhere else they mean nothing.
     system_identifier bigint NOT NULL,
     database_oid      oid NOT NULL,
+    -- Counts the changes of its set of tables; the functions that read them know theirs.
+    shape      int NOT NULL DEFAULT 0,
     created_at timestamptz NOT NULL DEFAULT clock_timestamp()
 );
 
@@ -31,9 +35,15 @@ CREATE TABLE howdah.log_turn (
     log_id    int NOT NULL REFERENCES howdah.log ON DELETE CASCADE,
     turn      bigint NOT NULL,
     segment   int NOT NULL,
-    opened_at timestamptz NOT NULL DEFAULT clock_timestamp(),
+    opened_at timestamptz NOT NULL, -- when this segment became the current one
+    bytes     bigint NOT NULL,      -- of the segment, when this row was written
+    snapshot  pg_snapshot NOT NULL,
+    beyond    xid8 NOT NULL GENERATED ALWAYS AS (pg_snapshot_xmax(snapshot)) STORED,
+    timeline  int NOT NULL,
+    lsn       pg_lsn NOT NULL,
     PRIMARY KEY (log_id, turn)
 );
+CREATE INDEX ON howdah.log_turn (log_id, beyond);
 
 CREATE TABLE howdah.log_consumer (
     log_id            int NOT NULL REFERENCES howdah.log ON DELETE CASCADE,
@@ -65,23 +75,59 @@ DECLARE
 BEGIN
     SELECT * INTO its FROM howdah.log AS l WHERE l.name = log_named.log;
     IF NOT FOUND THEN
-        RAISE EXCEPTION 'there is no log %', quote_literal(log)
+        RAISE EXCEPTION 'there is no log %', quote_nullable(log)
             USING ERRCODE = 'HD003', HINT = format('SELECT howdah.create_log(%L)', log);
     END IF;
     RETURN its;
 END
 $$;
 
+-- Where snapshots of this database belong to.
+CREATE FUNCTION howdah.log_home() RETURNS TABLE (system_identifier bigint, database_oid oid)
+    LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
+AS $$
+    SELECT c.system_identifier, d.oid
+    FROM pg_control_system() AS c, pg_database AS d
+    WHERE d.datname = current_database()
+$$;
+
+-- The timeline that is written now; null on a standby. The control file may be a checkpoint behind.
+CREATE FUNCTION howdah.log_timeline() RETURNS int
+    LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
+    RETURN CASE WHEN NOT pg_is_in_recovery()
+                THEN ('x' || left(pg_walfile_name(pg_current_wal_insert_lsn()), 8))::bit(32)::int
+           END;
+
+-- The snapshot of this moment, in which the transaction that asks counts as running, as it does for
+-- everybody else. pg_current_snapshot() alone leaves it out: once a later transaction has ended, that
+-- snapshot would say that this one had too, and what it still emits would be taken for consumed.
+CREATE FUNCTION howdah.log_now() RETURNS pg_snapshot
+    LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    taken pg_snapshot := pg_current_snapshot();
+    own xid8 := pg_current_xact_id_if_assigned();
+BEGIN
+    IF own IS NULL OR own >= pg_snapshot_xmax(taken) THEN
+        RETURN taken;
+    END IF;
+    RETURN (
+        SELECT format('%s:%s:%s', least(pg_snapshot_xmin(taken), own), pg_snapshot_xmax(taken),
+                      string_agg(r.running::text, ',' ORDER BY r.running))
+        FROM (SELECT pg_snapshot_xip(taken) UNION SELECT own) AS r (running)
+    )::pg_snapshot;
+END
+$$;
+
 -- Add one table to the ring.
 CREATE FUNCTION howdah.log_add_segment(log text) RETURNS int
-    LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+    LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
     its howdah.log := howdah.log_named(log);
     added int;
     segment_table text;
 BEGIN
-    PERFORM pg_advisory_xact_lock(hashtextextended('howdah.log ' || its.name, 0));
     SELECT coalesce(max(s.segment) + 1, 0) INTO added
     FROM howdah.log_segment AS s WHERE s.log_id = its.log_id;
     segment_table := format('log_%s$%s', its.name, added);
@@ -91,8 +137,9 @@ BEGIN
             xid     xid8 NOT NULL DEFAULT pg_current_xact_id(),
             topic   text NOT NULL,
             key     text,
+            -- Of the key; events without one have no order, so their ids spread them.
             shard   smallint NOT NULL GENERATED ALWAYS AS
-                    ((hashtextextended(coalesce(key, ''), 0) & 32767)::smallint) STORED,
+                    ((coalesce(hashtextextended(key, 0), id) & 32767)::smallint) STORED,
             headers jsonb,
             payload bytea NOT NULL,
             at      timestamptz NOT NULL DEFAULT clock_timestamp()
@@ -105,24 +152,81 @@ BEGIN
 END
 $$;
 
--- What the roles may do with a segment, where the roles exist.
+-- What the roles may do with a segment, where the roles exist. Nobody may write `id` or `xid`: what
+-- is read depends on them.
 CREATE FUNCTION howdah.log_grant(log text, segment_table text) RETURNS void
     LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
 AS $$
+DECLARE
+    role_name text;
 BEGIN
-    IF to_regrole('howdah_producer') IS NOT NULL THEN
-        EXECUTE format('GRANT INSERT, SELECT ON howdah.%I TO howdah_producer', segment_table);
-        EXECUTE format('GRANT USAGE ON SEQUENCE howdah.%I TO howdah_producer',
-                       'log_' || log || '$id');
-    END IF;
-    IF to_regrole('howdah_worker') IS NOT NULL THEN
-        EXECUTE format('GRANT SELECT, INSERT ON howdah.%I TO howdah_worker', segment_table);
-        EXECUTE format('GRANT USAGE ON SEQUENCE howdah.%I TO howdah_worker',
-                       'log_' || log || '$id');
-    END IF;
-    IF to_regrole('howdah_reader') IS NOT NULL THEN
-        EXECUTE format('GRANT SELECT ON howdah.%I TO howdah_reader', segment_table);
-    END IF;
+    FOREACH role_name IN ARRAY '{howdah_producer, howdah_worker}'::text[] LOOP
+        CONTINUE WHEN to_regrole(role_name) IS NULL;
+        EXECUTE format('GRANT INSERT (topic, key, headers, payload), SELECT (id)'
+                       ' ON howdah.%I TO %I', segment_table, role_name);
+        EXECUTE format('GRANT USAGE ON SEQUENCE howdah.%I TO %I', 'log_' || log || '$id', role_name);
+    END LOOP;
+    FOREACH role_name IN ARRAY '{howdah_worker, howdah_reader}'::text[] LOOP
+        CONTINUE WHEN to_regrole(role_name) IS NULL;
+        EXECUTE format('GRANT SELECT ON howdah.%I TO %I', segment_table, role_name);
+    END LOOP;
+END
+$$;
+
+-- The same for both halves of a consumer's ledger.
+CREATE FUNCTION howdah.log_grant_ledger(log text, consumer text) RETURNS void
+    LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+    FOR half IN 0..1 LOOP
+        IF to_regrole('howdah_worker') IS NOT NULL THEN
+            EXECUTE format('GRANT SELECT, INSERT ON howdah.%I TO howdah_worker',
+                           format('log_%s$%s$%s', log, consumer, half));
+        END IF;
+        IF to_regrole('howdah_reader') IS NOT NULL THEN
+            EXECUTE format('GRANT SELECT ON howdah.%I TO howdah_reader',
+                           format('log_%s$%s$%s', log, consumer, half));
+        END IF;
+    END LOOP;
+END
+$$;
+
+-- The same for everything that was made before the roles were.
+CREATE FUNCTION howdah.log_grant_all() RETURNS void
+    LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    its howdah.log;
+BEGIN
+    FOR its IN SELECT * FROM howdah.log LOOP
+        PERFORM howdah.log_grant(its.name, t.name) FROM howdah.log_tables(its.log_id, its.name) AS t;
+        PERFORM howdah.log_grant_ledger(its.name, c.name)
+        FROM howdah.log_consumer AS c WHERE c.log_id = its.log_id;
+        PERFORM howdah.log_grant_functions(its.name);
+    END LOOP;
+END
+$$;
+
+-- The functions of one log are for those who may use its tables.
+CREATE FUNCTION howdah.log_grant_functions(log text) RETURNS void
+    LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    given record;
+BEGIN
+    FOR given IN
+        SELECT p.oid::regprocedure AS routine, r.role_name
+        FROM pg_proc AS p
+        JOIN (VALUES ('$emit', 'howdah_producer'), ('$emit', 'howdah_worker'),
+                     ('$peek', 'howdah_worker'), ('$page', 'howdah_worker')) AS r (suffix, role_name)
+          ON p.proname = 'log_' || log || r.suffix
+        WHERE p.pronamespace = 'howdah'::regnamespace
+    LOOP
+        EXECUTE format('REVOKE EXECUTE ON FUNCTION %s FROM PUBLIC', given.routine);
+        IF to_regrole(given.role_name) IS NOT NULL THEN
+            EXECUTE format('GRANT EXECUTE ON FUNCTION %s TO %I', given.routine, given.role_name);
+        END IF;
+    END LOOP;
 END
 $$;
 
@@ -133,8 +237,8 @@ AS $$
 DECLARE
     its howdah.log;
 BEGIN
-    IF log !~ '^[a-z][a-z0-9_]{0,23}$' THEN
-        RAISE EXCEPTION '% is no name for a log', quote_literal(log)
+    IF log IS NULL OR log !~ '^[a-z][a-z0-9_]{0,23}$' THEN
+        RAISE EXCEPTION '% is no name for a log', quote_nullable(log)
             USING ERRCODE = 'HD003',
                   HINT = 'a lower-case letter, then up to 23 letters, digits or underscores';
     END IF;
@@ -153,8 +257,8 @@ BEGIN
     FOR number IN 1..segments LOOP
         PERFORM howdah.log_add_segment(log);
     END LOOP;
-    INSERT INTO howdah.log_turn (log_id, turn, segment) VALUES (its.log_id, 1, 0);
-    PERFORM howdah.log_compose(its);
+    PERFORM howdah.log_mark(its.log_id, 1, 0, clock_timestamp(), 0);
+    PERFORM howdah.log_compose(its.log_id);
     RETURN its;
 END
 $$;
@@ -164,25 +268,24 @@ CREATE FUNCTION howdah.drop_log(log text) RETURNS void
     LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
-    its howdah.log := howdah.log_named(log);
+    its howdah.log;
     each_name text;
 BEGIN
+    PERFORM pg_advisory_xact_lock(hashtextextended('howdah.log ' || log, 0));
+    its := howdah.log_named(log);
     FOR each_name IN
-        SELECT format('log_%s$%s', its.name, s.segment) FROM howdah.log_segment AS s
-        WHERE s.log_id = its.log_id
-        UNION ALL
-        SELECT format('log_%s$x%s', its.name, a.archive) FROM howdah.log_archive AS a
-        WHERE a.log_id = its.log_id
+        SELECT t.name FROM howdah.log_tables(its.log_id, its.name) AS t
         UNION ALL
         SELECT format('log_%s$%s$%s', its.name, c.name, half)
         FROM howdah.log_consumer AS c, generate_series(0, 1) AS half
         WHERE c.log_id = its.log_id
+        ORDER BY 1
     LOOP
-        EXECUTE format('DROP TABLE IF EXISTS howdah.%I', each_name);
+        EXECUTE format('DROP TABLE howdah.%I', each_name);
     END LOOP;
     EXECUTE format('DROP SEQUENCE howdah.%I', 'log_' || its.name || '$id');
-    EXECUTE format('DROP FUNCTION howdah.%I, howdah.%I', 'log_' || its.name || '$peek',
-                   'log_' || its.name || '$page');
+    EXECUTE format('DROP FUNCTION howdah.%I, howdah.%I, howdah.%I', 'log_' || its.name || '$emit',
+                   'log_' || its.name || '$peek', 'log_' || its.name || '$page');
     DELETE FROM howdah.log AS l WHERE l.log_id = its.log_id;
 END
 $$;
@@ -200,13 +303,13 @@ CREATE FUNCTION howdah.emit(
     LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
-    its howdah.log := howdah.log_named(log);
     emitted bigint;
 BEGIN
-    EXECUTE format(
-        'INSERT INTO howdah.%I (topic, key, headers, payload) VALUES ($1, $2, $3, $4) RETURNING id',
-        'log_' || its.name || '$' || howdah.log_current(its.log_id))
-    INTO emitted USING topic, key, headers, payload;
+    IF to_regproc(format('howdah.%I', 'log_' || log || '$emit')) IS NULL THEN
+        PERFORM howdah.log_named(log); -- says what is wrong
+    END IF;
+    EXECUTE format('SELECT howdah.%I($1, $2, $3, $4)', 'log_' || log || '$emit')
+    INTO emitted USING topic, key, payload, headers;
     RETURN emitted;
 END
 $$;
@@ -217,36 +320,47 @@ CREATE FUNCTION howdah.emit(
     LANGUAGE sql SET search_path = pg_catalog, pg_temp
     RETURN howdah.emit(log, topic, key, convert_to(payload::text, 'UTF8'), headers);
 
--- Where snapshots of this database belong to.
-CREATE FUNCTION howdah.log_home() RETURNS TABLE (system_identifier bigint, database_oid oid)
-    LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
-AS $$
-    SELECT c.system_identifier, d.oid
-    FROM pg_control_system() AS c, pg_database AS d
-    WHERE d.datname = current_database()
-$$;
+-- What a payload without a type is: text.
+CREATE FUNCTION howdah.emit(
+    log text, topic text, key text, payload text, headers jsonb DEFAULT NULL
+) RETURNS bigint
+    LANGUAGE sql SET search_path = pg_catalog, pg_temp
+    RETURN howdah.emit(log, topic, key, convert_to(payload, 'UTF8'), headers);
 
 -- Register a consumer that starts at the oldest row that is still there, or after what is now
 -- visible. Nothing happens when it is registered.
-CREATE FUNCTION howdah.subscribe(log text, consumer text, start_at text DEFAULT 'earliest')
-    RETURNS boolean
+CREATE FUNCTION howdah.subscribe(
+    log text, consumer text, start_at text DEFAULT 'earliest',
+    when_slow text DEFAULT 'pin', slow_bytes bigint DEFAULT 1073741824
+) RETURNS boolean
     LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
-    its howdah.log := howdah.log_named(log);
+    its howdah.log;
 BEGIN
-    IF consumer !~ '^[a-z][a-z0-9_]{0,23}$' THEN
-        RAISE EXCEPTION '% is no name for a consumer', quote_literal(consumer)
+    IF consumer IS NULL OR consumer !~ '^[a-z][a-z0-9_]{0,23}$' THEN
+        RAISE EXCEPTION '% is no name for a consumer', quote_nullable(consumer)
             USING ERRCODE = 'HD003',
                   HINT = 'a lower-case letter, then up to 23 letters, digits or underscores';
     END IF;
-    IF start_at NOT IN ('earliest', 'now') THEN
-        RAISE EXCEPTION 'a consumer starts at earliest or now, not %', quote_literal(start_at)
+    IF start_at IS NULL OR start_at NOT IN ('earliest', 'now') THEN
+        RAISE EXCEPTION 'a consumer starts at earliest or now, not %', quote_nullable(start_at)
             USING ERRCODE = 'HD003';
     END IF;
-    PERFORM pg_advisory_xact_lock(hashtextextended('howdah.log ' || its.name, 0));
-    INSERT INTO howdah.log_consumer (log_id, name, system_identifier, database_oid)
-    SELECT its.log_id, consumer, h.system_identifier, h.database_oid FROM howdah.log_home() AS h
+    PERFORM pg_advisory_xact_lock(hashtextextended('howdah.log ' || log, 0));
+    its := howdah.log_named(log);
+    PERFORM howdah.log_policy(when_slow, slow_bytes);
+    IF NOT howdah.log_at_home(its.system_identifier, its.database_oid) THEN
+        RAISE EXCEPTION 'log % was copied here from another database', its.name
+            USING ERRCODE = 'HD002',
+                  DETAIL = 'Its rows bear transaction ids that mean nothing here.',
+                  HINT = format('SELECT howdah.adopt_log(%L)', log);
+    END IF;
+    INSERT INTO howdah.log_consumer
+        (log_id, name, system_identifier, database_oid, when_slow, slow_bytes)
+    SELECT its.log_id, consumer, h.system_identifier, h.database_oid, subscribe.when_slow,
+           subscribe.slow_bytes
+    FROM howdah.log_home() AS h
     ON CONFLICT (log_id, name) DO NOTHING;
     IF NOT FOUND THEN
         RETURN false;
@@ -263,17 +377,65 @@ BEGIN
                 at         timestamptz NOT NULL DEFAULT clock_timestamp()
             ) WITH (autovacuum_enabled = off, fillfactor = 100)
             $ddl$, format('log_%s$%s$%s', its.name, consumer, half));
-        IF to_regrole('howdah_worker') IS NOT NULL THEN
-            EXECUTE format('GRANT SELECT, INSERT ON howdah.%I TO howdah_worker',
-                           format('log_%s$%s$%s', its.name, consumer, half));
-        END IF;
     END LOOP;
+    PERFORM howdah.log_grant_ledger(its.name, consumer);
     EXECUTE format(
         'INSERT INTO howdah.%I (generation, epoch, seen, last_id)'
-        ' VALUES (1, 0, CASE $1 WHEN ''now'' THEN pg_current_snapshot()'
+        ' VALUES (1, 0, CASE $1 WHEN ''now'' THEN howdah.log_now()'
         ' ELSE ''1:1:''::pg_snapshot END, 0)',
         format('log_%s$%s$0', its.name, consumer)) USING start_at;
     RETURN true;
+END
+$$;
+
+-- HD003 for what is no policy for slow consumers.
+CREATE FUNCTION howdah.log_policy(when_slow text, slow_bytes bigint) RETURNS void
+    LANGUAGE plpgsql IMMUTABLE SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+    IF when_slow IS NULL OR when_slow NOT IN ('pin', 'detach', 'drop') THEN
+        RAISE EXCEPTION 'a slow consumer is met with pin, detach or drop, not %',
+            quote_nullable(when_slow) USING ERRCODE = 'HD003';
+    END IF;
+    IF slow_bytes IS NULL OR slow_bytes < 1 THEN
+        RAISE EXCEPTION 'a consumer is slow from 1 byte on, not %', slow_bytes
+            USING ERRCODE = 'HD003';
+    END IF;
+END
+$$;
+
+-- Whether transaction ids of that place are ours.
+CREATE FUNCTION howdah.log_at_home(system_identifier bigint, database_oid oid) RETURNS boolean
+    LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
+    RETURN (SELECT (h.system_identifier, h.database_oid)
+                   = (log_at_home.system_identifier, log_at_home.database_oid)
+            FROM howdah.log_home() AS h);
+
+-- What happens when a consumer makes the log keep more than that: pin (and say so), detach (set its
+-- segments aside) or drop (the consumer).
+CREATE FUNCTION howdah.when_slow(log text, consumer text, when_slow text, slow_bytes bigint)
+    RETURNS void
+    LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    its howdah.log := howdah.log_named(log);
+BEGIN
+    PERFORM howdah.log_policy(when_slow, slow_bytes);
+    UPDATE howdah.log_consumer AS c
+    SET when_slow = when_slow.when_slow, slow_bytes = when_slow.slow_bytes
+    WHERE c.log_id = its.log_id AND c.name = consumer;
+    IF NOT FOUND THEN
+        PERFORM howdah.log_no_consumer(log, consumer);
+    END IF;
+END
+$$;
+
+CREATE FUNCTION howdah.log_no_consumer(log text, consumer text) RETURNS void
+    LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+    RAISE EXCEPTION 'log % has no consumer %', log, quote_nullable(consumer)
+        USING ERRCODE = 'HD003', HINT = format('SELECT howdah.subscribe(%L, %L)', log, consumer);
 END
 $$;
 
@@ -282,9 +444,10 @@ CREATE FUNCTION howdah.unsubscribe(log text, consumer text) RETURNS boolean
     LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
-    its howdah.log := howdah.log_named(log);
+    its howdah.log;
 BEGIN
-    PERFORM pg_advisory_xact_lock(hashtextextended('howdah.log ' || its.name, 0));
+    PERFORM pg_advisory_xact_lock(hashtextextended('howdah.log ' || log, 0));
+    its := howdah.log_named(log);
     DELETE FROM howdah.log_consumer AS c WHERE c.log_id = its.log_id AND c.name = consumer;
     IF NOT FOUND THEN
         RETURN false;
@@ -314,6 +477,14 @@ BEGIN
 END
 $$;
 
+-- Whether everything that had ended in that snapshot has ended in the one that is used now. Not so
+-- after the server went back in time, nor in a transaction that keeps an older snapshot.
+CREATE FUNCTION howdah.log_reached(snapshot pg_snapshot) RETURNS boolean
+    LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
+    RETURN pg_snapshot_xmax(snapshot) <= pg_snapshot_xmax(pg_current_snapshot())
+        AND NOT EXISTS (SELECT FROM pg_snapshot_xip(pg_current_snapshot()) AS r (xid)
+                        WHERE pg_visible_in_snapshot(r.xid, snapshot));
+
 -- A consumer's newest position; HD002 when it cannot be continued from.
 CREATE FUNCTION howdah.log_position(
     log text, consumer text,
@@ -329,8 +500,7 @@ BEGIN
     SELECT * INTO registered FROM howdah.log_consumer AS c
     WHERE c.log_id = its.log_id AND c.name = consumer;
     IF NOT FOUND THEN
-        RAISE EXCEPTION 'log % has no consumer %', its.name, quote_literal(consumer)
-            USING ERRCODE = 'HD003', HINT = format('SELECT howdah.subscribe(%L, %L)', log, consumer);
+        PERFORM howdah.log_no_consumer(its.name, consumer);
     END IF;
     IF pg_is_in_recovery() THEN
         RAISE EXCEPTION 'a consumer cannot read on a standby'
@@ -342,9 +512,7 @@ BEGIN
             USING ERRCODE = 'HD002',
                   HINT = format('SELECT howdah.reanchor(%L, %L, ''earliest'')', log, consumer);
     END IF;
-    IF (registered.system_identifier, registered.database_oid)
-        IS DISTINCT FROM (SELECT (h.system_identifier, h.database_oid) FROM howdah.log_home() AS h)
-    THEN
+    IF NOT howdah.log_at_home(registered.system_identifier, registered.database_oid) THEN
         RAISE EXCEPTION 'the position of consumer % of log % belongs to another database',
             consumer, its.name
             USING ERRCODE = 'HD002',
@@ -354,7 +522,7 @@ BEGIN
     END IF;
     SELECT * INTO generation, epoch, seen, upto, last_id, note, at
     FROM howdah.log_newest(log, consumer);
-    IF pg_snapshot_xmax(coalesce(upto, seen)) > pg_snapshot_xmax(pg_current_snapshot()) THEN
+    IF NOT howdah.log_reached(coalesce(upto, seen)) THEN
         RAISE EXCEPTION 'the position of consumer % of log % is in the future', consumer, its.name
             USING ERRCODE = 'HD002',
                   DETAIL = format('It ends at transaction %s, this server is at %s.',
@@ -404,59 +572,104 @@ CREATE FUNCTION howdah.reanchor(log text, consumer text, start_at text) RETURNS 
     LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
-    its howdah.log := howdah.log_named(log);
+    its howdah.log;
     newest record;
-    anchor pg_snapshot;
-    appended bigint;
+    keep boolean := start_at = 'keep';
 BEGIN
-    IF start_at NOT IN ('earliest', 'now', 'keep') THEN
-        RAISE EXCEPTION 'a position is set to earliest, now or keep, not %', quote_literal(start_at)
-            USING ERRCODE = 'HD003';
+    IF start_at IS NULL OR start_at NOT IN ('earliest', 'now', 'keep') THEN
+        RAISE EXCEPTION 'a position is set to earliest, now or keep, not %',
+            quote_nullable(start_at) USING ERRCODE = 'HD003';
     END IF;
-    PERFORM pg_advisory_xact_lock(hashtextextended('howdah.log ' || its.name, 0));
-    IF (its.system_identifier, its.database_oid)
-        IS DISTINCT FROM (SELECT (h.system_identifier, h.database_oid) FROM howdah.log_home() AS h)
-        AND start_at <> 'keep'
-    THEN
-        PERFORM howdah.log_adopt(its.name);
+    PERFORM pg_advisory_xact_lock(hashtextextended('howdah.log ' || log, 0));
+    its := howdah.log_named(log);
+    IF NOT EXISTS (SELECT FROM howdah.log_consumer AS c
+                   WHERE c.log_id = its.log_id AND c.name = consumer) THEN
+        PERFORM howdah.log_no_consumer(its.name, consumer);
+    END IF;
+    newest := howdah.log_newest(log, consumer);
+    IF keep AND NOT howdah.log_reached(coalesce(newest.upto, newest.seen)) THEN
+        RAISE EXCEPTION 'the position of consumer % of log % is in the future', consumer, its.name
+            USING ERRCODE = 'HD002', DETAIL = 'What lies there has not happened on this server.',
+                  HINT = format('SELECT howdah.reanchor(%L, %L, ''earliest'')', log, consumer);
+    END IF;
+    IF NOT howdah.log_at_home(its.system_identifier, its.database_oid) THEN
+        PERFORM howdah.log_settle(its, keep);
     END IF;
     UPDATE howdah.log_consumer AS c
     SET system_identifier = h.system_identifier, database_oid = h.database_oid, dropped_at = NULL
     FROM howdah.log_home() AS h
     WHERE c.log_id = its.log_id AND c.name = consumer;
-    IF NOT FOUND THEN
-        RAISE EXCEPTION 'log % has no consumer %', its.name, quote_literal(consumer)
-            USING ERRCODE = 'HD003', HINT = format('SELECT howdah.subscribe(%L, %L)', log, consumer);
-    END IF;
-    newest := howdah.log_newest(log, consumer);
-    anchor := CASE start_at WHEN 'now' THEN pg_current_snapshot()
-                            WHEN 'keep' THEN newest.seen ELSE '1:1:' END;
     RETURN howdah.log_advance(
-        log, consumer, newest.generation, anchor,
-        CASE start_at WHEN 'keep' THEN newest.upto END,
-        CASE start_at WHEN 'keep' THEN newest.last_id ELSE 0 END,
+        log, consumer, newest.generation,
+        CASE start_at WHEN 'now' THEN howdah.log_now() WHEN 'keep' THEN newest.seen
+                      ELSE '1:1:' END,
+        CASE WHEN keep THEN newest.upto END,
+        CASE WHEN keep THEN newest.last_id ELSE 0 END,
         newest.epoch + 1,
-        CASE start_at WHEN 'keep' THEN newest.note END);
+        CASE WHEN keep THEN newest.note END);
 END
 $$;
 
--- Give the rows of a restored log transaction ids of this server: theirs may lie in its future,
--- where no snapshot would show them. Only here are rows of a segment ever updated.
-CREATE FUNCTION howdah.log_adopt(log text) RETURNS void
+-- Make a log that was restored or copied here one of this database. Its consumers are told that
+-- their positions are lost until each is reanchored.
+CREATE FUNCTION howdah.adopt_log(log text) RETURNS boolean
     LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
-    its howdah.log := howdah.log_named(log);
-    source text;
+    its howdah.log;
 BEGIN
-    FOR source IN SELECT t.name FROM howdah.log_tables(its.log_id, its.name) AS t LOOP
-        EXECUTE format('LOCK TABLE howdah.%I IN EXCLUSIVE MODE', source);
-        EXECUTE format('UPDATE howdah.%I SET xid = pg_current_xact_id()', source);
-    END LOOP;
-    UPDATE howdah.log AS l
-    SET system_identifier = h.system_identifier, database_oid = h.database_oid
-    FROM howdah.log_home() AS h WHERE l.log_id = its.log_id;
+    PERFORM pg_advisory_xact_lock(hashtextextended('howdah.log ' || log, 0));
+    its := howdah.log_named(log);
+    IF howdah.log_at_home(its.system_identifier, its.database_oid) THEN
+        RETURN false;
+    END IF;
+    PERFORM howdah.log_settle(its, false);
+    RETURN true;
 END
+$$;
+
+-- The rows of a restored log bear transaction ids of another server, which may lie in this one's
+-- future, where no snapshot would show them: unless they are kept, they get ids of this server. Only
+-- here are rows of a segment ever updated. The log gets a new uuid too: where it came from, somebody
+-- may go on to number events under the old one.
+CREATE FUNCTION howdah.log_settle(its howdah.log, keep boolean) RETURNS void
+    LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    source text;
+    newest howdah.log_turn;
+BEGIN
+    IF NOT keep THEN
+        FOR source IN
+            SELECT t.name FROM howdah.log_tables(its.log_id, its.name) AS t ORDER BY t.name
+        LOOP
+            EXECUTE format('LOCK TABLE howdah.%I IN EXCLUSIVE MODE', source);
+            EXECUTE format('UPDATE howdah.%I SET xid = pg_current_xact_id()', source);
+        END LOOP;
+        SELECT * INTO newest FROM howdah.log_turn AS t
+        WHERE t.log_id = its.log_id ORDER BY t.turn DESC LIMIT 1;
+        DELETE FROM howdah.log_turn AS t WHERE t.log_id = its.log_id;
+        PERFORM howdah.log_mark(its.log_id, newest.turn + 1, newest.segment, newest.opened_at,
+                                newest.bytes);
+    END IF;
+    UPDATE howdah.log AS l
+    SET system_identifier = h.system_identifier, database_oid = h.database_oid,
+        uuid = CASE WHEN keep THEN l.uuid ELSE gen_random_uuid() END
+    FROM howdah.log_home() AS h WHERE l.log_id = its.log_id;
+    PERFORM howdah.log_compose(its.log_id);
+END
+$$;
+
+-- Append a row to the log's turns; the caller holds the log's lock, so they are in order.
+CREATE FUNCTION howdah.log_mark(
+    log_id int, turn bigint, segment int, opened_at timestamptz, bytes bigint
+) RETURNS void
+    LANGUAGE sql VOLATILE SET search_path = pg_catalog, pg_temp
+AS $$
+    INSERT INTO howdah.log_turn
+        (log_id, turn, segment, opened_at, bytes, snapshot, timeline, lsn)
+    VALUES (log_mark.log_id, log_mark.turn, log_mark.segment, log_mark.opened_at, log_mark.bytes,
+            howdah.log_now(), howdah.log_timeline(), pg_current_wal_insert_lsn())
 $$;
 
 -- Every table that may hold rows of the log.
@@ -471,56 +684,90 @@ AS $$
     FROM howdah.log_archive AS a WHERE a.log_id = log_tables.log_id
 $$;
 
--- Which tables the names of a log mean at this moment, as one number. Names are looked up afresh,
--- whatever snapshot the transaction holds: a statement that has them locked can rely on the answer.
-CREATE FUNCTION howdah.log_shape(log_id int, log text) RETURNS bigint
-    LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
-AS $$
-    SELECT sum(to_regclass('howdah.' || t.name)::oid::bigint)::bigint
-    FROM howdah.log_tables(log_id, log) AS t
-$$;
-
--- True, or HD004: a reader whose function was composed for other tables would miss rows.
-CREATE FUNCTION howdah.log_guard(log_id int, log text, shape bigint) RETURNS boolean
+-- HD004: a reader whose function was composed for other tables would miss rows.
+CREATE FUNCTION howdah.log_moved(log text) RETURNS boolean
     LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
-    IF howdah.log_shape(log_id, log) IS DISTINCT FROM shape THEN
-        RAISE EXCEPTION 'the tables of log % have changed', log
-            USING ERRCODE = 'HD004', HINT = 'look up the tables again and repeat';
-    END IF;
-    RETURN true;
+    RAISE EXCEPTION 'the tables of log % have changed', log
+        USING ERRCODE = 'HD004', HINT = 'repeat; in a new transaction if this one is repeatable read';
 END
 $$;
 
--- Make the two functions that read a log, for the tables that it has now: <log>$peek says whether a
--- window could be opened, <log>$page returns its rows in the order of their ids. As functions they
--- are planned once a session, and on the index: segments have no statistics, and without them the
--- planner would rather read whole tables. A row of a window has a transaction at or after the xmax
--- of the window's beginning, or one that was running then.
-CREATE FUNCTION howdah.log_compose(its howdah.log) RETURNS void
+-- HD002: a reader's position in memory is ahead of this server.
+CREATE FUNCTION howdah.log_ahead(log text, seen pg_snapshot) RETURNS void
+    LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+    RAISE EXCEPTION 'a position in log % is in the future', log
+        USING ERRCODE = 'HD002',
+              DETAIL = format('It has seen %s, this server is at %s.', seen, pg_current_snapshot()),
+              HINT = 'open the consumer anew: its committed position went back with the server';
+END
+$$;
+
+-- Make the functions of a log, for the tables that it has now: <log>$emit inserts into the current
+-- segment, <log>$peek says whether a window could be opened, <log>$page returns its rows in the order
+-- of their ids. As functions they are planned once a session, and on the index: segments have no
+-- statistics, and without them the planner would rather read whole tables.
+--
+-- A row of a window has a transaction at or after the xmax of the window's beginning, or one that was
+-- running then and is not any more. Both functions check that the names they were composed with
+-- still mean the same tables. That is looked up afresh, whatever snapshot the transaction has, and
+-- after the statement has locked what it reads, so that the answer holds until it is done.
+CREATE FUNCTION howdah.log_compose(log_id int) RETURNS void
     LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
+    its howdah.log;
+    inserts text;
     waiting text;
+    finished text;
     branches text;
-    shape bigint := howdah.log_shape(its.log_id, its.name);
+    unmoved text;
 BEGIN
+    UPDATE howdah.log AS l SET shape = l.shape + 1 WHERE l.log_id = log_compose.log_id
+    RETURNING l.* INTO its;
     SELECT string_agg(format($sql$
-            EXISTS (SELECT FROM howdah.%1$I WHERE xid >= first)
-            OR EXISTS (SELECT FROM howdah.%1$I WHERE xid = ANY (running))$sql$, t.name), ' OR '),
+            WHEN %2$s THEN
+                INSERT INTO howdah.%1$I (topic, key, headers, payload)
+                VALUES (topic, key, headers, payload) RETURNING id INTO emitted;$sql$,
+            t.name, t.segment), '' ORDER BY t.segment) FILTER (WHERE t.segment IS NOT NULL),
+        string_agg(format($sql$
+            EXISTS (SELECT FROM howdah.%1$I AS s WHERE s.xid >= first AND s.xid < beyond
+                    AND pg_visible_in_snapshot(s.xid, upto))$sql$, t.name), ' OR '),
+        string_agg(format($sql$
+            EXISTS (SELECT FROM howdah.%1$I AS s WHERE s.xid = ANY (ended))$sql$, t.name), ' OR '),
         string_agg(format($sql$
             SELECT id, %2$s AS segment, ctid AS tid, shard, topic, key, headers, payload, at
             FROM howdah.%1$I
-            WHERE xid >= first AND xid < pg_snapshot_xmax(upto)
-              AND id > since AND pg_visible_in_snapshot(xid, upto)
+            WHERE xid >= first AND xid < beyond AND id > since AND pg_visible_in_snapshot(xid, upto)
             UNION ALL
             SELECT id, %2$s, ctid, shard, topic, key, headers, payload, at
             FROM howdah.%1$I
-            WHERE xid = ANY (running)
-              AND id > since AND pg_visible_in_snapshot(xid, upto)$sql$,
-            t.name, coalesce(t.segment::text, '-1 - ' || t.archive)), ' UNION ALL ')
-    INTO waiting, branches FROM howdah.log_tables(its.log_id, its.name) AS t;
+            WHERE xid = ANY (ended) AND id > since$sql$,
+            t.name, coalesce(t.segment::text, '-1 - ' || t.archive)), ' UNION ALL '),
+        format('(SELECT l.shape = %s FROM howdah.log AS l WHERE l.log_id = %s)', its.shape, its.log_id)
+        || string_agg(format(' AND to_regclass(%L) = %s::regclass',
+                             'howdah.' || t.name, to_regclass('howdah.' || t.name)::oid), '')
+    INTO inserts, waiting, finished, branches, unmoved
+    FROM howdah.log_tables(its.log_id, its.name) AS t;
+    EXECUTE format($ddl$
+        CREATE OR REPLACE FUNCTION howdah.%1$I(topic text, key text, payload bytea, headers jsonb)
+        RETURNS bigint
+        LANGUAGE plpgsql
+        SET search_path = pg_catalog, pg_temp
+        AS $body$
+        #variable_conflict use_variable
+        DECLARE
+            emitted bigint;
+        BEGIN
+            CASE (SELECT t.segment FROM howdah.log_turn AS t WHERE t.log_id = %2$s
+                  ORDER BY t.turn DESC LIMIT 1) %3$s
+            END CASE;
+            RETURN emitted;
+        END
+        $body$ $ddl$, 'log_' || its.name || '$emit', its.log_id, inserts);
     EXECUTE format($ddl$
         CREATE OR REPLACE FUNCTION howdah.%1$I(
             seen pg_snapshot, OUT upto pg_snapshot, OUT lsn pg_lsn, OUT flushed boolean,
@@ -531,20 +778,40 @@ BEGIN
         AS $body$
         DECLARE
             first xid8 := pg_snapshot_xmax(seen);
-            running xid8[] := ARRAY(SELECT pg_snapshot_xip(seen));
+            beyond xid8;
+            ended xid8[];
         BEGIN
-            upto := pg_current_snapshot();
+            upto := CASE WHEN pg_current_xact_id_if_assigned() IS NULL THEN pg_current_snapshot()
+                         ELSE howdah.log_now() END;
             lsn := pg_current_wal_insert_lsn();
             flushed := pg_current_wal_flush_lsn() >= lsn;
-            waiting := howdah.log_guard(%2$s, %3$L, %4$s) AND (%5$s);
+            waiting := false;
+            IF seen::text = upto::text THEN
+                RETURN; -- not one transaction has ended since
+            END IF;
+            beyond := pg_snapshot_xmax(upto);
+            IF first > beyond THEN
+                PERFORM howdah.log_ahead(%2$L, seen);
+            END IF;
+            ended := ARRAY(SELECT r.xid FROM pg_snapshot_xip(seen) AS r (xid)
+                           WHERE pg_visible_in_snapshot(r.xid, upto));
+            waiting := CASE WHEN %4$s THEN %5$s ELSE howdah.log_moved(%2$L) END
+                OR (ended <> '{}' AND (%6$s));
+            IF waiting THEN
+                -- A long window ends at the next mark: a page sorts what is left of its window.
+                upto := coalesce((SELECT t.snapshot FROM howdah.log_turn AS t
+                                  WHERE t.log_id = %3$s AND t.beyond > first AND t.beyond <= pg_snapshot_xmax(upto)
+                                  ORDER BY t.beyond LIMIT 1), upto);
+            END IF;
         END
-        $body$ $ddl$, 'log_' || its.name || '$peek', its.log_id, its.name, shape, waiting);
+        $body$ $ddl$, 'log_' || its.name || '$peek', its.name, its.log_id, unmoved, waiting, finished);
     EXECUTE format($ddl$
         CREATE OR REPLACE FUNCTION howdah.%1$I(
-            seen pg_snapshot, upto pg_snapshot, since bigint, max_rows int, payloads boolean)
+            seen pg_snapshot, upto pg_snapshot, since bigint, max_rows int, max_bytes bigint,
+            payloads boolean)
         RETURNS TABLE (
             id bigint, segment int, tid tid, shard smallint, topic text, key text, headers jsonb,
-            payload bytea, at timestamptz)
+            payload bytea, at timestamptz, more boolean)
         LANGUAGE plpgsql VOLATILE
         SET search_path = pg_catalog, pg_temp
         SET enable_seqscan = off SET plan_cache_mode = force_generic_plan
@@ -552,23 +819,38 @@ BEGIN
         #variable_conflict use_column
         DECLARE
             first xid8 := pg_snapshot_xmax(seen);
-            running xid8[] := ARRAY(SELECT pg_snapshot_xip(seen));
+            beyond xid8 := pg_snapshot_xmax(upto);
+            ended xid8[] := ARRAY(SELECT r.xid FROM pg_snapshot_xip(seen) AS r (xid)
+                                  WHERE pg_visible_in_snapshot(r.xid, upto));
         BEGIN
+            IF NOT howdah.log_reached(upto) THEN
+                PERFORM howdah.log_ahead(%2$L, upto);
+            END IF;
             RETURN QUERY
             SELECT p.id, p.segment, p.tid, p.shard, p.topic, p.key, p.headers,
-                   CASE WHEN payloads THEN p.payload END, p.at
-            FROM (SELECT * FROM (%5$s) AS every_row
-                  WHERE (SELECT howdah.log_guard(%2$s, %3$L, %4$s))
-                  ORDER BY every_row.id LIMIT max_rows) AS p
+                   CASE WHEN payloads THEN p.payload END, p.at, p.more
+            FROM (
+                SELECT n.*, lead(true) OVER by_id IS TRUE AS more,
+                       coalesce(sum(octet_length(n.payload)) OVER (
+                           by_id ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING), 0) AS before
+                FROM (SELECT * FROM (%4$s) AS every_row
+                      WHERE (SELECT CASE WHEN %3$s THEN true ELSE howdah.log_moved(%2$L) END)
+                      ORDER BY every_row.id LIMIT max_rows) AS n
+                WINDOW by_id AS (ORDER BY n.id)
+            ) AS p
+            WHERE p.before < max_bytes
             ORDER BY p.id;
         END
-        $body$ $ddl$, 'log_' || its.name || '$page', its.log_id, its.name, shape, branches);
+        $body$ $ddl$, 'log_' || its.name || '$page', its.name, unmoved, branches);
+    PERFORM howdah.log_grant_functions(its.name);
 END
 $$;
 
--- The next rows of a consumer, each with the position to commit once it is done.
-CREATE FUNCTION howdah.read(log text, consumer text, max_rows int DEFAULT 1000)
-    RETURNS TABLE (
+-- The next rows of a consumer, each with the position to commit once it is done. A page ends at
+-- max_rows, or earlier once its payloads have reached max_bytes.
+CREATE FUNCTION howdah.read(
+    log text, consumer text, max_rows int DEFAULT 1000, max_bytes bigint DEFAULT 33554432
+) RETURNS TABLE (
         "position" text, id bigint, topic text, key text, headers jsonb, payload bytea,
         at timestamptz
     )
@@ -576,24 +858,31 @@ CREATE FUNCTION howdah.read(log text, consumer text, max_rows int DEFAULT 1000)
 AS $$
 DECLARE
     now_at record := howdah.log_position(log, consumer);
-    until pg_snapshot := coalesce(now_at.upto, pg_current_snapshot());
+    look record;
 BEGIN
-    FOR turn IN 1..2 LOOP
+    IF max_rows IS NULL OR max_rows < 1 OR max_bytes IS NULL OR max_bytes < 1 THEN
+        RAISE EXCEPTION 'a page has at least one row and one byte' USING ERRCODE = 'HD003';
+    END IF;
+    LOOP
+        IF now_at.upto IS NULL THEN
+            EXECUTE format('SELECT upto, waiting FROM howdah.%I($1)', 'log_' || log || '$peek')
+            INTO look USING now_at.seen;
+            EXIT WHEN NOT look.waiting;
+            now_at.upto := look.upto;
+        END IF;
         -- One row more than asked for tells whether the page ends its window.
         RETURN QUERY EXECUTE format(
-            'SELECT CASE WHEN number = total AND total <= $4 THEN format(''%%s/%%s//0'', $5, $2)'
-            ' ELSE format(''%%s/%%s/%%s/%%s'', $5, $1, $2, id) END,'
+            'SELECT CASE WHEN more THEN format(''%%s/%%s/%%s/%%s'', $5, $1, $2, id)'
+            '            ELSE format(''%%s/%%s//0'', $5, $2) END,'
             ' id, topic, key, headers, payload, at'
-            ' FROM (SELECT *, row_number() OVER (ORDER BY id) AS number, count(*) OVER () AS total'
-            '       FROM howdah.%I($1, $2, $3, $4 + 1, true)) AS page'
-            ' ORDER BY id LIMIT $4', 'log_' || log || '$page')
-        USING now_at.seen, until, now_at.last_id, max_rows, now_at.generation;
-        EXIT WHEN FOUND OR now_at.upto IS NULL;
-        -- The open window had no more rows: go on with the next.
+            ' FROM howdah.%I($1, $2, $3, $4 + 1, $6, true) ORDER BY id LIMIT $4',
+            'log_' || log || '$page')
+        USING now_at.seen, now_at.upto, now_at.last_id, max_rows, now_at.generation, max_bytes;
+        EXIT WHEN FOUND;
+        -- The window had no more rows: go on with the next.
         now_at.seen := now_at.upto;
         now_at.upto := NULL;
         now_at.last_id := 0;
-        until := pg_current_snapshot();
     END LOOP;
 END
 $$;
@@ -605,7 +894,7 @@ AS $$
 DECLARE
     part text[] := string_to_array("position", '/');
 BEGIN
-    IF array_length(part, 1) IS DISTINCT FROM 4 THEN
+    IF "position" IS NULL OR "position" !~ '^\d+/\d+:\d+:[\d,]*/(\d+:\d+:[\d,]*)?/\d+$' THEN
         RAISE EXCEPTION '% is no position', quote_nullable("position")
             USING ERRCODE = 'HD003', HINT = 'pass the position column of a row of howdah.read';
     END IF;
@@ -631,20 +920,25 @@ BEGIN
 END
 $$;
 
--- The consumers of a log that still pin a table.
+-- The consumers of a log that still pin a table. One whose position means nothing here pins
+-- everything until it is reanchored or forgotten.
 CREATE FUNCTION howdah.log_pinned_by(log_id int, log text, source text) RETURNS text[]
     LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
-    consumer text;
+    consumer howdah.log_consumer;
+    seen pg_snapshot;
     pinning text[] := '{}';
 BEGIN
     FOR consumer IN
-        SELECT c.name FROM howdah.log_consumer AS c
+        SELECT * FROM howdah.log_consumer AS c
         WHERE c.log_id = log_pinned_by.log_id AND c.dropped_at IS NULL ORDER BY c.name
     LOOP
-        IF howdah.log_unread(source, (howdah.log_newest(log, consumer)).seen) THEN
-            pinning := pinning || consumer;
+        seen := (howdah.log_newest(log, consumer.name)).seen;
+        IF NOT howdah.log_at_home(consumer.system_identifier, consumer.database_oid)
+            OR NOT howdah.log_reached(seen) OR howdah.log_unread(source, seen)
+        THEN
+            pinning := pinning || consumer.name;
         END IF;
     END LOOP;
     RETURN pinning;
@@ -666,8 +960,18 @@ BEGIN
         RAISE EXCEPTION 'howdah.maintain needs READ COMMITTED: it looks again after locking'
             USING ERRCODE = 'HD003';
     END IF;
+    IF segment_bytes IS NULL OR segment_bytes < 1 OR segment_seconds IS NULL OR segment_seconds < 1
+    THEN
+        RAISE EXCEPTION 'a segment holds at least one byte, for at least one second'
+            USING ERRCODE = 'HD003';
+    END IF;
     -- One at a time; whoever comes second has nothing to do.
     IF NOT pg_try_advisory_xact_lock(hashtextextended('howdah.log ' || its.name, 0)) THEN
+        RETURN;
+    END IF;
+    IF NOT howdah.log_at_home(its.system_identifier, its.database_oid) THEN
+        RETURN QUERY SELECT 'foreign', NULL::int,
+            format('copied here from another database; SELECT howdah.adopt_log(%L)', log);
         RETURN;
     END IF;
     RETURN QUERY SELECT * FROM howdah.log_turn_ring(its, segment_bytes, segment_seconds);
@@ -682,16 +986,26 @@ CREATE FUNCTION howdah.log_turn_ring(its howdah.log, segment_bytes bigint, segme
     LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
+    mark_bytes CONSTANT bigint := 8388608; -- some ten thousand rows: a page or two
+    kept_marks CONSTANT bigint := 10000;
     newest howdah.log_turn;
+    current regclass;
     bytes bigint;
     free int;
 BEGIN
     SELECT * INTO newest FROM howdah.log_turn AS t
     WHERE t.log_id = its.log_id ORDER BY t.turn DESC LIMIT 1;
-    bytes := pg_relation_size(to_regclass(format('howdah.%I', 'log_' || its.name || '$'
-                                                              || newest.segment)));
-    IF bytes = 0 OR (bytes < segment_bytes
-        AND clock_timestamp() < newest.opened_at + make_interval(secs => segment_seconds))
+    current := format('howdah.%I', 'log_' || its.name || '$' || newest.segment)::regclass;
+    bytes := pg_table_size(current);
+    IF pg_relation_size(current) = 0 THEN
+        RETURN;
+    END IF;
+    IF bytes - newest.bytes >= mark_bytes THEN
+        newest.turn := newest.turn + 1;
+        PERFORM howdah.log_mark(its.log_id, newest.turn, newest.segment, newest.opened_at, bytes);
+    END IF;
+    IF bytes < segment_bytes
+        AND clock_timestamp() < newest.opened_at + make_interval(secs => segment_seconds)
     THEN
         RETURN;
     END IF;
@@ -707,12 +1021,12 @@ BEGIN
             RETURN;
         END IF;
         free := howdah.log_add_segment(its.name);
-        PERFORM howdah.log_compose(its);
+        PERFORM howdah.log_compose(its.log_id);
         RETURN QUERY SELECT 'added', free, 'every other segment is pinned';
     END IF;
-    INSERT INTO howdah.log_turn (log_id, turn, segment)
-    VALUES (its.log_id, newest.turn + 1, free);
-    DELETE FROM howdah.log_turn AS t WHERE t.log_id = its.log_id AND t.turn < newest.turn - 1000;
+    PERFORM howdah.log_mark(its.log_id, newest.turn + 1, free, clock_timestamp(), 0);
+    DELETE FROM howdah.log_turn AS t
+    WHERE t.log_id = its.log_id AND t.turn <= newest.turn - kept_marks;
     RETURN QUERY SELECT 'turned', free, format('after %s', pg_size_pretty(bytes));
 END
 $$;
@@ -754,7 +1068,7 @@ BEGIN
                 EXECUTE format('DROP TABLE howdah.%I', candidate.name);
                 DELETE FROM howdah.log_archive AS a
                 WHERE a.log_id = its.log_id AND a.archive = candidate.archive;
-                PERFORM howdah.log_compose(its);
+                PERFORM howdah.log_compose(its.log_id);
             END IF;
             RETURN QUERY SELECT 'reclaimed', candidate.segment, candidate.name;
         EXCEPTION WHEN lock_not_available THEN
@@ -803,21 +1117,26 @@ CREATE FUNCTION howdah.log_judge_slow(its howdah.log)
 AS $$
 DECLARE
     slow record;
+    newest record;
 BEGIN
     FOR slow IN
         SELECT c.name, c.when_slow, c.slow_bytes,
-               sum(pg_relation_size(to_regclass(format('howdah.%I', t.name)))) AS bytes
+               sum(pg_table_size(to_regclass(format('howdah.%I', t.name)))) AS bytes
         FROM howdah.log_consumer AS c, howdah.log_tables(its.log_id, its.name) AS t
         WHERE c.log_id = its.log_id AND c.dropped_at IS NULL
           AND t.segment IS DISTINCT FROM howdah.log_current(its.log_id)
           AND pg_relation_size(to_regclass(format('howdah.%I', t.name))) > 0
           AND howdah.log_unread(t.name, (howdah.log_newest(its.name, c.name)).seen)
         GROUP BY c.name, c.when_slow, c.slow_bytes
-        HAVING sum(pg_relation_size(to_regclass(format('howdah.%I', t.name)))) > c.slow_bytes
+        HAVING sum(pg_table_size(to_regclass(format('howdah.%I', t.name)))) > c.slow_bytes
     LOOP
         IF slow.when_slow = 'drop' THEN
             UPDATE howdah.log_consumer AS c SET dropped_at = clock_timestamp()
             WHERE c.log_id = its.log_id AND c.name = slow.name;
+            -- Whoever reads for it just now is about to miss rows, and must not commit.
+            newest := howdah.log_newest(its.name, slow.name);
+            PERFORM howdah.log_advance(its.name, slow.name, newest.generation, newest.seen,
+                                       newest.upto, newest.last_id, newest.epoch + 1, newest.note);
             RETURN QUERY SELECT 'dropped', NULL::int,
                 format('%s held %s', slow.name, pg_size_pretty(slow.bytes));
         ELSIF slow.when_slow = 'detach' THEN
@@ -860,12 +1179,103 @@ BEGIN
             PERFORM howdah.log_grant(its.name, candidate.name);
             INSERT INTO howdah.log_archive (log_id, archive, segment)
             VALUES (its.log_id, number, candidate.segment);
-            PERFORM howdah.log_compose(its);
+            PERFORM howdah.log_compose(its.log_id);
             RETURN QUERY SELECT 'detached', candidate.segment,
                                 format('%s for %s', archive_table, consumer);
         EXCEPTION WHEN lock_not_available THEN
             RETURN QUERY SELECT 'busy', candidate.segment, candidate.name;
         END;
     END LOOP;
+END
+$$;
+
+-- The tables of a log, by counters and index probes only.
+CREATE FUNCTION howdah.segments(log text)
+    RETURNS TABLE (
+        source text, segment int, archive int, is_current boolean, bytes bigint, rows_estimated bigint,
+        dead_estimated bigint, pinned_by text[]
+    )
+    LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    its howdah.log := howdah.log_named(log);
+BEGIN
+    RETURN QUERY
+    SELECT t.name, t.segment, t.archive,
+           t.segment IS NOT DISTINCT FROM howdah.log_current(its.log_id) AND t.archive IS NULL,
+           CASE WHEN pg_relation_size(c.oid) = 0 THEN 0 ELSE pg_table_size(c.oid) END,
+           greatest(pg_stat_get_live_tuples(c.oid), 0), pg_stat_get_dead_tuples(c.oid),
+           CASE WHEN pg_relation_size(c.oid) > 0
+                THEN howdah.log_pinned_by(its.log_id, its.name, t.name) ELSE '{}' END
+    FROM howdah.log_tables(its.log_id, its.name) AS t
+    JOIN pg_class AS c ON c.oid = to_regclass('howdah.' || t.name)
+    ORDER BY t.archive NULLS LAST, t.segment;
+END
+$$;
+
+-- The consumers of a log. Lag is what is stored behind the oldest unread row of each table, and the
+-- age of the oldest of those rows: one index probe a table. It is counted from the beginning of the
+-- window in which a consumer is. `problem` says why a position cannot be continued from.
+CREATE FUNCTION howdah.consumers(log text)
+    RETURNS TABLE (
+        consumer text, generation bigint, epoch bigint, committed_at timestamptz,
+        in_window boolean, lag_bytes bigint, lag_seconds float8, when_slow text, slow_bytes bigint,
+        problem text
+    )
+    LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    its howdah.log := howdah.log_named(log);
+    registered howdah.log_consumer;
+    newest record;
+BEGIN
+    FOR registered IN
+        SELECT * FROM howdah.log_consumer AS c WHERE c.log_id = its.log_id ORDER BY c.name
+    LOOP
+        newest := howdah.log_newest(its.name, registered.name);
+        RETURN QUERY
+        SELECT registered.name, newest.generation, newest.epoch, newest.at,
+               newest.upto IS NOT NULL, l.bytes, l.seconds, registered.when_slow,
+               registered.slow_bytes,
+               CASE WHEN registered.dropped_at IS NOT NULL THEN 'dropped'
+                    WHEN NOT howdah.log_at_home(registered.system_identifier,
+                                                registered.database_oid) THEN 'foreign'
+                    WHEN NOT howdah.log_reached(newest.seen) THEN 'future' END
+        FROM howdah.log_lag(its, newest.seen) AS l;
+    END LOOP;
+END
+$$;
+
+CREATE FUNCTION howdah.log_lag(its howdah.log, seen pg_snapshot, OUT bytes bigint, OUT seconds float8)
+    LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp SET enable_seqscan = off
+AS $$
+DECLARE
+    source regclass;
+    oldest record;
+    page_bytes bigint := current_setting('block_size')::bigint;
+    heap_bytes bigint;
+    first_at timestamptz;
+BEGIN
+    bytes := 0;
+    FOR source IN
+        SELECT to_regclass('howdah.' || t.name) FROM howdah.log_tables(its.log_id, its.name) AS t
+    LOOP
+        heap_bytes := pg_relation_size(source);
+        CONTINUE WHEN heap_bytes = 0;
+        EXECUTE format(
+            'SELECT * FROM ('
+            ' (SELECT ctid AS tid, at FROM %1$s WHERE xid >= pg_snapshot_xmax($1)'
+            '  ORDER BY xid LIMIT 1)'
+            ' UNION ALL'
+            ' (SELECT ctid, at FROM %1$s WHERE xid = ANY (ARRAY(SELECT pg_snapshot_xip($1)))'
+            '  LIMIT 1)) AS unread ORDER BY at LIMIT 1', source)
+        INTO oldest USING seen;
+        CONTINUE WHEN oldest.tid IS NULL;
+        -- Rows are appended: what comes after the row's block is as unread as the row.
+        bytes := bytes + (pg_table_size(source)::float8 / heap_bytes * (heap_bytes
+            - page_bytes * split_part(trim(oldest.tid::text, '()'), ',', 1)::bigint))::bigint;
+        first_at := least(first_at, oldest.at);
+    END LOOP;
+    seconds := greatest(extract(epoch FROM clock_timestamp() - first_at), 0);
 END
 $$;
