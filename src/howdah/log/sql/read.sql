@@ -29,14 +29,14 @@ RETURNING generation;
 
 -- name: peek
 -- purpose: the window that could be opened now: its end, whether it holds anything, what is flushed
-SELECT p.upto::text, p.lsn::text, p.flushed, p.waiting
+SELECT coalesce(p.mark, p.upto)::text, p.lsn::text, p.flushed, p.waiting
 FROM {function}(%(seen)s::text::pg_snapshot) AS p;
 
 -- name: page
 -- purpose: the next records of the open window
 SELECT p.id, p.shard, p.topic, p.key, p.headers::text, p.payload, date_part('epoch', p.at), p.more
 FROM {function}(%(seen)s::text::pg_snapshot, %(upto)s::text::pg_snapshot, %(last_id)s::bigint,
-            %(max_rows)s::int, %(max_bytes)s::bigint, true) AS p;
+            %(max_rows)s::int, true, %(max_bytes)s::bigint) AS p;
 
 -- name: flushed
 -- purpose: whether the log is durable up to there; a visible row need not be

@@ -771,7 +771,7 @@ BEGIN
     EXECUTE format($ddl$
         CREATE OR REPLACE FUNCTION howdah.%1$I(
             seen pg_snapshot, OUT upto pg_snapshot, OUT lsn pg_lsn, OUT flushed boolean,
-            OUT waiting boolean)
+            OUT waiting boolean, OUT mark pg_snapshot)
         LANGUAGE plpgsql STABLE
         SET search_path = pg_catalog, pg_temp
         SET enable_seqscan = off SET plan_cache_mode = force_generic_plan
@@ -798,17 +798,18 @@ BEGIN
             waiting := CASE WHEN %4$s THEN %5$s ELSE howdah.log_moved(%2$L) END
                 OR (ended <> '{}' AND (%6$s));
             IF waiting THEN
-                -- A long window ends at the next mark: a page sorts what is left of its window.
-                upto := coalesce((SELECT t.snapshot FROM howdah.log_turn AS t
-                                  WHERE t.log_id = %3$s AND t.beyond > first AND t.beyond <= pg_snapshot_xmax(upto)
-                                  ORDER BY t.beyond LIMIT 1), upto);
+                -- Where a long window may end: a page sorts what is left of its window.
+                mark := (SELECT t.snapshot FROM howdah.log_turn AS t
+                         WHERE t.log_id = %3$s AND t.beyond > first
+                           AND t.beyond <= pg_snapshot_xmax(upto)
+                         ORDER BY t.beyond LIMIT 1);
             END IF;
         END
         $body$ $ddl$, 'log_' || its.name || '$peek', its.name, its.log_id, unmoved, waiting, finished);
     EXECUTE format($ddl$
         CREATE OR REPLACE FUNCTION howdah.%1$I(
-            seen pg_snapshot, upto pg_snapshot, since bigint, max_rows int, max_bytes bigint,
-            payloads boolean)
+            seen pg_snapshot, upto pg_snapshot, since bigint, max_rows int, payloads boolean,
+            max_bytes bigint DEFAULT 9223372036854775807)
         RETURNS TABLE (
             id bigint, segment int, tid tid, shard smallint, topic text, key text, headers jsonb,
             payload bytea, at timestamptz, more boolean)
@@ -865,7 +866,8 @@ BEGIN
     END IF;
     LOOP
         IF now_at.upto IS NULL THEN
-            EXECUTE format('SELECT upto, waiting FROM howdah.%I($1)', 'log_' || log || '$peek')
+            EXECUTE format('SELECT coalesce(mark, upto) AS upto, waiting FROM howdah.%I($1)',
+                           'log_' || log || '$peek')
             INTO look USING now_at.seen;
             EXIT WHEN NOT look.waiting;
             now_at.upto := look.upto;
@@ -875,7 +877,7 @@ BEGIN
             'SELECT CASE WHEN more THEN format(''%%s/%%s/%%s/%%s'', $5, $1, $2, id)'
             '            ELSE format(''%%s/%%s//0'', $5, $2) END,'
             ' id, topic, key, headers, payload, at'
-            ' FROM howdah.%I($1, $2, $3, $4 + 1, $6, true) ORDER BY id LIMIT $4',
+            ' FROM howdah.%I($1, $2, $3, $4 + 1, true, $6) ORDER BY id LIMIT $4',
             'log_' || log || '$page')
         USING now_at.seen, now_at.upto, now_at.last_id, max_rows, now_at.generation, max_bytes;
         EXIT WHEN FOUND;
