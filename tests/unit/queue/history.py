@@ -300,6 +300,23 @@ class History:
             for value, count in counted.items():
                 assert count <= most, f"{limit.name} {value}: {count} of {most}"
 
+    def _rates(self) -> None:
+        """No span of a rate's length has seen more starts than the rate allows."""
+        for limit in self.policy.limits:
+            rate = limit.allow.rate
+            if rate is None:
+                continue
+            times: dict[str, list[float]] = defaultdict(list)
+            for at, job in self.starts:
+                value = {"kind": job.kind, "key": job.key, "queue": ""}[limit.by]
+                if value is not None:
+                    times[value].append(at)
+            for value, starts in times.items():
+                for begin in starts:
+                    count = sum(begin <= at < begin + rate.seconds for at in starts)
+                    most = rate.count if rate.form == "window" else 2 * rate.count
+                    assert count <= most, f"{limit.name} {value}: {count} starts"
+
     def _in_turn(self, job: Job) -> None:
         """Attempts are within bounds, and nobody of the key before it is unfinished."""
         kind = self.policy.of(job.kind)
@@ -378,10 +395,12 @@ class History:
             self.read == len(ledger.log)
             and not (ledger.later or ledger.parked)
             and not self.dispatcher.board.loaded
+            and not self.dispatcher.board.draft.fields()
         )
 
     def _nothing_left(self) -> None:
         self._live()
+        self._rates()
         left = set(self.emitted) - self.finished - self.excused - set(self.ledger.dead)
         cancelled = {t.report.job for t in self.ledger.reports if isinstance(t.report, Cancel)}
         discarded = {t.report.job for t in self.ledger.reports if isinstance(t.report, Discard)}

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from howdah.queue.policy import Allowance, Backoff, KindPolicy, Limit, QueuePolicy
+from howdah.queue.policy import Allowance, Backoff, KindPolicy, Limit, QueuePolicy, Rate
 from tests.unit.queue.history import History
 
 QUICK = Backoff(base_seconds=1.0, max_seconds=4.0)
@@ -31,6 +31,18 @@ POLICIES = {
             Limit(name="tenant", by="tenant", allow=Allowance(concurrency=3)),
         ),
         weights={"x": 3.0},
+    ),
+    "rates": QueuePolicy(
+        default=KindPolicy(max_attempts=3, backoff=QUICK, batch_max=2),
+        limits=(
+            Limit(name="all", allow=Allowance(rate=Rate(count=6, seconds=4, form="window"))),
+            Limit(name="kind", by="kind", allow=Allowance(rate=Rate(count=3, seconds=4))),
+            Limit(
+                name="key",
+                by="key",
+                allow=Allowance(rate=Rate(count=1, seconds=5, form="window")),
+            ),
+        ),
     ),
 }
 
