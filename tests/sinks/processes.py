@@ -22,9 +22,11 @@ class ProcessAdapter(Adapter):
         self.broker = broker
         self.proxy = proxy
         self._paused = False
+        self._down = False
 
     def harm(self, fault: Fault) -> None:
         if fault is Fault.DOWN:
+            self._down = True
             self.broker.kill()
         elif fault is Fault.FROZEN:
             self.broker.pause()
@@ -37,8 +39,9 @@ class ProcessAdapter(Adapter):
         if self._paused:
             self.broker.resume()
             self._paused = False
-        if not self.broker.running:
+        if self._down or not self.broker.running:
             self.broker.restart()
+            self._down = False
 
 
 def own(headers: Mapping[str, str]) -> dict[str, str]:
@@ -46,5 +49,5 @@ def own(headers: Mapping[str, str]) -> dict[str, str]:
     return {
         name: value
         for name, value in headers.items()
-        if not name.lower().startswith(("howdah-", "nats-"))
+        if not name.lower().startswith(("howdah-", "nats-", "x-"))
     }

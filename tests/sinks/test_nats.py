@@ -35,7 +35,7 @@ class NatsAdapter(ProcessAdapter):
                 name=self.stream, subjects=[f"{self.stream}.{topic}"], duplicate_window=120
             )
 
-    def sink(self, **changes: object) -> NatsSink:
+    def sink(self) -> NatsSink:
         settings = NatsSettings(
             url=f"nats://127.0.0.1:{self.proxy.port}",
             stream=self.stream,

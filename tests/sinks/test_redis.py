@@ -6,6 +6,7 @@ import contextlib
 import json
 import secrets
 from collections.abc import AsyncIterator, Iterator, Sequence
+from typing import Any
 
 import pytest
 from redis.asyncio import Redis
@@ -33,7 +34,7 @@ class RedisAdapter(ProcessAdapter):
     async def prepare(self, topic: str) -> None:
         """Nothing: streams are made by their first entry."""
 
-    def sink(self, **changes: object) -> RedisSink:
+    def sink(self, **changes: Any) -> RedisSink:
         settings = {
             "url": f"redis://127.0.0.1:{self.proxy.port}/0",
             "state_prefix": self.state,
@@ -41,7 +42,7 @@ class RedisAdapter(ProcessAdapter):
             "connect_timeout_seconds": 1.0,
             "max_bytes": 100_000,
         }
-        return RedisSink(RedisSettings(**{**settings, **changes}))  # type: ignore[arg-type]  # a test's own mapping
+        return RedisSink(RedisSettings(**{**settings, **changes}))
 
     @contextlib.asynccontextmanager
     async def client(self) -> AsyncIterator[Redis]:
@@ -51,16 +52,17 @@ class RedisAdapter(ProcessAdapter):
 
     async def read(self, topic: str) -> Sequence[Received]:
         async with self.client() as client:
-            entries = await client.xrange(topic)
-        return [
-            Received(
-                uid=fields[b"uid"].decode(),
-                key=fields[b"key"].decode() if b"key" in fields else None,
-                payload=fields[b"payload"],
-                headers=json.loads(fields[b"headers"]),
-            )
-            for _, fields in entries
-        ]
+            entries: Any = await client.xrange(topic)
+        return [_received(fields) for _, fields in entries]
+
+
+def _received(fields: dict[bytes, bytes]) -> Received:
+    return Received(
+        uid=fields[b"uid"].decode(),
+        key=fields[b"key"].decode() if b"key" in fields else None,
+        payload=fields[b"payload"],
+        headers=json.loads(fields[b"headers"]),
+    )
 
 
 @pytest.fixture

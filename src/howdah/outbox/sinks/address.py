@@ -5,8 +5,10 @@ Owns what of a URL may be shown. Must never return user, password, token or quer
 
 from __future__ import annotations
 
-from urllib.parse import parse_qsl, unquote, urlsplit
+import re
+from urllib.parse import parse_qsl, unquote
 
+_QUERY = re.compile(r"[?#]")
 _SHORT = 3
 """Pieces of a URL up to this length are too common in ordinary text to be blanked out of it."""
 
@@ -14,14 +16,15 @@ _SHORT = 3
 def place(url: str) -> str:
     """Scheme, hosts and path of a URL, or of several that commas separate.
 
+    Everything up to the last @ is taken for a secret: a password may hold any character.
+
     >>> place("nats://token@broker:4222/EVENTS?x=1")
     'nats://broker:4222/EVENTS'
     >>> place("kafka://ann:pw@one:9092,two:9092")
     'kafka://one:9092,two:9092'
     """
-    parts = urlsplit(url)
-    hosts = ",".join(host.rpartition("@")[2] for host in parts.netloc.split(","))
-    return f"{parts.scheme}://{hosts}{parts.path}"
+    scheme, _, rest = url.partition("://")
+    return f"{scheme}://{_QUERY.split(rest.rpartition('@')[2])[0]}"
 
 
 def scrubbed(text: str, url: str) -> str:
@@ -36,11 +39,12 @@ def scrubbed(text: str, url: str) -> str:
 
 
 def _secrets(url: str) -> set[str]:
-    parts = urlsplit(url)
-    found = {value for _, value in parse_qsl(parts.query)}
-    for host in parts.netloc.split(","):
-        login = host.rpartition("@")[0]
-        user, colon, password = login.partition(":")
-        found |= {login, password if colon else user}
+    login, _, place_and_query = url.partition("://")[2].rpartition("@")
+    query = (*_QUERY.split(place_and_query, maxsplit=1), "")[1]
+    found = {login, *(value for _, value in parse_qsl(query))}
+    for each in login.split(","):
+        for part in re.split(r"://|@", each):
+            user, colon, password = part.partition(":")
+            found.add(password if colon else user)
     found |= {unquote(each) for each in found}
     return {each for each in found if len(each) > _SHORT}

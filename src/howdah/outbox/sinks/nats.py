@@ -75,6 +75,7 @@ class NatsSettings(Settings, frozen=True, kw_only=True):
     """How to publish to one stream."""
 
     url: str
+    """`nats://` or `tls://`; several servers with commas between them."""
     stream: Annotated[str, msgspec.Meta(min_length=1, pattern=r"^[^.*>\s/\\]+$")]
     subjects: tuple[str, ...] = ()
     """Given: the stream is created with these, file storage and our window when it is missing."""
@@ -143,7 +144,7 @@ class NatsSink:
     async def _connect(self, client: Client, fence: Fence) -> None:
         settings = self.settings
         await client.connect(
-            servers=settings.url.split(","),
+            servers=_servers(settings.url),
             name=f"howdah {fence.relay}/{fence.shard} epoch {fence.epoch}",
             # The relay opens again by itself; a library that resends behind its back reorders.
             allow_reconnect=False,
@@ -370,13 +371,17 @@ class NatsSink:
 
 
 def from_url(url: str, options: Mapping[str, Any]) -> NatsSink:
-    """`nats://host:4222/STREAM`; the stream may also be an option."""
-    base, _, stream = url.partition("://")[2].partition("/")
-    scheme = url.partition("://")[0]
-    values: dict[str, Any] = {"url": f"{scheme}://{base}"}
-    if stream:
+    """`nats://host:4222,other:4222/STREAM`; the stream may also be an option."""
+    hosts, _, stream = url.rpartition("/")
+    values: dict[str, Any] = {"url": url if hosts.endswith("/") else hosts}
+    if stream and not hosts.endswith("/"):
         values["stream"] = stream
     return NatsSink(build(NatsSettings, values | dict(options)))
+
+
+def _servers(url: str) -> list[str]:
+    scheme = url.partition("://")[0]
+    return [each if "://" in each else f"{scheme}://{each}" for each in url.split(",")]
 
 
 async def _ignore(_error: Exception) -> None:
