@@ -31,6 +31,7 @@ from tests.sinks.conformance import (
     Received,
     Writer,
     fence,
+    first_sights,
     publish,
     run,
 )
@@ -213,6 +214,19 @@ def test_order_of_a_key_holds_across_topics(
     messages = [writer.message("a"), lost, writer.message("a"), writer.message("b")]
     got = run(verdicts(KafkaSink(settings(broker, mode)), messages))
     assert got == ["delivered", "poison", "held", "delivered"]
+    assert messages[2].uid not in {one.uid for one in read(broker, writer.topic)}
+
+
+def test_nothing_overtakes_a_refused_batch(broker: KafkaBroker, writer: Writer, mode: Mode) -> None:
+    """Batches of one message: the second must not be sent while the first is refused."""
+    messages = writer.messages(10, keys=1)
+    wanted = settings(broker, mode, properties={"batch.num.messages": 1})
+    for partition in range(PARTITIONS):
+        broker.fail_partition(writer.topic, partition, [TOO_LARGE])
+    got = run(verdicts(KafkaSink(wanted), messages))
+    assert got == ["delivered"] * 10, "sent alone, the first is not refused again"
+    order = first_sights(read(broker, writer.topic))
+    assert order == {"key-0": [message.uid for message in messages]}
 
 
 def test_keys_go_where_the_java_client_puts_them(broker: KafkaBroker, writer: Writer) -> None:

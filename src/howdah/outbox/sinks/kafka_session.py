@@ -92,6 +92,7 @@ class Session:
         self._login: KafkaError | None = None
         self._deadline = 0.0
         self._pending = 0
+        self._failed = False
         self.error: HowdahError | None = None
         """Why this session is over."""
         self.errors: Counter[str] = Counter()
@@ -157,10 +158,11 @@ class Session:
     def _sent(self, messages: Sequence[Message], *, alone: bool) -> list[Outcome]:
         answers: list[Outcome | None] = [None] * len(messages)
         stopped: set[str] = set()
-        self._pending = 0
+        self._pending, self._failed = 0, False
 
         def answered(at: int, error: KafkaError | None, _message: object) -> None:
             self._pending -= 1
+            self._failed |= error is not None
             answers[at] = DELIVERED if error is None else self._judged(error, alone=alone)
 
         for at, message in enumerate(messages):
@@ -203,6 +205,9 @@ class Session:
         """Until each message that was taken is answered, or the call is over."""
         while self._pending:
             self._flush(self._need())
+            if self._pending and self._failed and self._transactional:
+                # The transaction is lost, and librdkafka keeps what was not sent until its end.
+                self._need().purge()
             if self._pending and self.error is None and self._is_late():
                 self._over(self._late())
             if self.error is not None:
