@@ -148,8 +148,8 @@ class Board:
         self._bury(job, job.attempt, "expired", "", now)
         self._ended(job, moved=True)
 
-    def withdraw(self, drop: Callable[[Job], bool]) -> int:
-        """Call off waiting and ready jobs; how many there were."""
+    def withdraw(self, drop: Callable[[Job], bool]) -> set[int]:
+        """Call off waiting and ready jobs; the identities of those that there were."""
         waiting = self.lanes.withdraw(drop)
         for job in waiting:
             self._free(job)
@@ -158,7 +158,7 @@ class Board:
         for job in ready:
             self.cancelled(job, running=False)
         self.tally["cancelled"] += len(waiting)
-        return len(waiting) + len(ready)
+        return {job.identity for job in (*waiting, *ready)}
 
     def remember_cancel(self, identity: int) -> None:
         """That job may still come in: from the unread log, or from a table."""

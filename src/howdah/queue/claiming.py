@@ -11,6 +11,7 @@ release.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from heapq import heapify, heappop, heappush
 from math import ceil
 
 from howdah.queue.board import Board
@@ -34,24 +35,40 @@ class Claiming:
         self._paused = paused
 
     def claims(self, generation: int, now: float) -> Iterator[Claim]:
-        """The claims of this step; their jobs are taken and counted."""
-        ready = self._board.ready
-        workers = self._roster.by_load()
-        slots = sum(max(0, worker.free) for worker in workers)
+        """The claims of this step; their jobs are taken and counted.
+
+        One claim at a time to the least busy worker: first to free slots, then ahead.
+        """
         ordinal = 0
-        for worker in workers:
-            ready.begin_pass()
-            while len(ready) and worker.free > -worker.slots:
-                share = ceil(len(ready) / max(1, slots))
-                jobs = self._fill(worker, share, now)
-                if not jobs:
-                    break
-                slots -= worker.free > 0
+        for ahead in (False, True):
+            for worker, jobs in self._given(now, ahead=ahead):
                 self._roster.gave(worker, now)
                 lease = self._board.policy.lease_seconds
                 yield Claim(generation, ordinal, worker.name, jobs, now, lease)
                 ordinal += 1
+        self._board.ready.begin_pass()
+
+    def _given(self, now: float, *, ahead: bool) -> Iterator[tuple[Worker, list[Job]]]:
+        ready = self._board.ready
         ready.begin_pass()
+        workers = [w for w in self._roster.takers() if w.room(ahead=ahead) > 0]
+        slots = sum(worker.room(ahead=ahead) for worker in workers)
+        heap = [(worker.load, worker.name, worker) for worker in workers]
+        heapify(heap)
+        kinds = heap[0][2].kinds if heap else None
+        while heap and len(ready):
+            _, name, worker = heappop(heap)
+            if worker.kinds != kinds:  # what was blocked for others may not be for this one
+                ready.begin_pass()
+                kinds = worker.kinds
+            jobs = self._fill(worker, ceil(len(ready) / slots), now)
+            if not jobs:
+                slots = max(1, slots - worker.room(ahead=ahead))
+                continue
+            yield worker, jobs
+            slots = max(1, slots - 1)
+            if worker.room(ahead=ahead) > 0:
+                heappush(heap, (worker.load, name, worker))
 
     def _fill(self, worker: Worker, share: int, now: float) -> list[Job]:
         """One claim: runs of jobs until its time is full."""
@@ -89,7 +106,7 @@ class Claiming:
         fits = self._durations.size(bucket.kind, seconds, max(0, most))
         if held:
             return 0 if bucket.alone else min(room, fits)
-        if worker.free <= 0 and not self._fast(bucket.kind):
+        if worker.room(ahead=False) <= 0 and not self._fast(bucket.kind):
             return BLOCKED
         return 1 if bucket.alone else min(room, max(1, fits))
 

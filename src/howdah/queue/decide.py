@@ -80,7 +80,6 @@ class Dispatcher:
             Heartbeat: lambda told: self.roster.alive(told.worker, told.at),
             Draining: lambda told: self.roster.draining(told.worker),
             Left: self._left,
-            Cancel: self._cancel,
             Pause: self._pause,
             Resume: self._resume,
             Purge: self._purge,
@@ -116,14 +115,22 @@ class Dispatcher:
     def hear(self, reports: Iterable[Report], upto: int) -> None:
         """Reports in order, as far as position `upto` of the reports log."""
         handlers = self._handlers
+        cancels: set[int] = set()
         for report in reports:
+            if type(report) is Cancel:  # each looks at every job in memory: together
+                cancels.add(report.job)
+                continue
+            if cancels:
+                self._cancel(cancels)
+                cancels = set()
             handlers[type(report)](report)
+        if cancels:
+            self._cancel(cancels)
         self.heard = upto
 
     def dropped(self, jobs: Iterable[int]) -> None:
         """Jobs that the store deleted from the later, parked or dead rows for a purge."""
-        for job in jobs:
-            self._unhold(job)
+        self._unhold(set(jobs))
 
     def plan(self, now: float) -> Step:
         """What to append next. An urgent step must be appended before the next is planned."""
@@ -206,21 +213,22 @@ class Dispatcher:
         self.roster.left(told)
         self.revoke_all({told.worker})
 
-    def _cancel(self, told: Cancel) -> None:
+    def _cancel(self, jobs: set[int]) -> None:
         board = self.board
-        if board.withdraw(lambda job: job.identity == told.job):
-            return
+        found = board.withdraw(lambda job: job.identity in jobs)
         for (generation, ordinal), claim in self.open.items():
-            for job in claim.jobs:
-                if job is not None and job.identity == told.job:
-                    self._revoke(generation, ordinal, claim, [job.row], "cancelled")
-                    return
-        board.remember_cancel(told.job)
-        board.draft.cancelled.append(told.job)
-        self._unhold(told.job)
+            running = [j for j in claim.jobs if j is not None and j.identity in jobs]
+            if running:
+                rows = [job.row for job in running]
+                self._revoke(generation, ordinal, claim, rows, "cancelled")
+                found.update(job.identity for job in running)
+        for job in sorted(jobs - found):
+            board.remember_cancel(job)
+            board.draft.cancelled.append(job)
+        self._unhold(jobs - found)
 
-    def _unhold(self, job: int) -> None:
-        for key in self.board.lanes.held_by(job):
+    def _unhold(self, jobs: Collection[int]) -> None:
+        for key in self.board.lanes.held_by(jobs):
             self.board.lift(key)
 
     def _pause(self, told: Pause) -> None:
@@ -246,7 +254,7 @@ class Dispatcher:
     def _discard(self, told: Discard) -> None:
         board = self.board
         board.draft.discards.append(told.job)
-        for key in board.lanes.held_by(told.job):
+        for key in board.lanes.held_by({told.job}):
             hold = board.lanes.lane(key).hold
             if hold is not None and hold.policy == "park":
                 board.draft.hold(board.lanes.orphan(key, hold.policy))

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import heapq
 from collections import deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import Literal
 
 from howdah.queue.model import PARKED, Hold, Job, Unpark
@@ -138,10 +138,10 @@ class Lanes:
         lane.hold = Hold(key=key, job=None, policy=policy)
         return lane.hold
 
-    def held_by(self, job: int) -> list[str]:
-        """The keys that this job holds."""
+    def held_by(self, jobs: Collection[int]) -> list[str]:
+        """The keys that these jobs hold."""
         lanes = self._lanes.items()
-        return [key for key, lane in lanes if lane.hold and lane.hold.job == job]
+        return [key for key, lane in lanes if lane.hold and lane.hold.job in jobs]
 
     def suspend(self, holds: Iterable[Hold], parked_keys: Iterable[str]) -> None:
         """Start a rebuild: what held the keys and which have parked rows; nothing follows yet."""

@@ -70,7 +70,10 @@ class Claim(Struct, frozen=True):
 
 
 class Registered(Struct, frozen=True, tag=True):
-    """A worker is there: how many batches it runs at once, and which kinds (None: all)."""
+    """A worker is there: how many batches it runs at once, and which kinds (None: all).
+
+    Without slots it gets nothing, and what it holds goes on: that is how draining is kept.
+    """
 
     worker: str
     slots: int

@@ -16,8 +16,11 @@ import heapq
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping
 from math import inf
+from operator import attrgetter
 
 from howdah.queue.model import Job
+
+_score = attrgetter("score")
 
 BLOCKED = -1  # a bucket that has no room in this whole pass
 
@@ -27,7 +30,7 @@ Room = Callable[["Bucket"], int]
 class Bucket:
     """Ready jobs of one tenant, priority and kind; `alone` ones are never claimed with others."""
 
-    __slots__ = ("_ageing", "_early", "_jobs", "alone", "careful", "kind", "tenant")
+    __slots__ = ("_ageing", "_early", "_jobs", "alone", "careful", "kind", "score", "tenant")
 
     def __init__(self, tenant: str, kind: str, ageing: float, *, alone: bool) -> None:
         self.tenant = tenant
@@ -37,6 +40,7 @@ class Bucket:
         self._ageing = ageing  # seconds that the priority adds to the score
         self._jobs: deque[Job] = deque()
         self._early: list[tuple[int, Job]] = []
+        self.score = inf  # of the first job
 
     def __len__(self) -> int:
         return len(self._jobs) + len(self._early)
@@ -45,19 +49,20 @@ class Bucket:
         """Add a job; one that comes later than its row says is sorted in."""
         if not self._jobs or self._jobs[-1].row < job.row:
             self._jobs.append(job)
+            if len(self._jobs) > 1:
+                return
         else:
             heapq.heappush(self._early, (job.row, job))
-
-    def score(self) -> float:
-        """Of the first job."""
-        return self._first().at + self._ageing
+        self._rank()
 
     def take(self, most: int, bound: float) -> list[Job]:
         """Up to `most` jobs, at least one, as long as their score is at most `bound`."""
         if bound == inf and not self._early:
-            return self._take_front(most)
+            taken = self._take_front(most)
+            self._rank()
+            return taken
         taken = [self._pop()]
-        while len(taken) < most and len(self) and self.score() <= bound:
+        while len(taken) < most and self.score <= bound and len(self):
             taken.append(self._pop())
         return taken
 
@@ -69,17 +74,22 @@ class Bucket:
             self._jobs = deque(job for job in self._jobs if not drop(job))
             self._early = [(row, job) for row, job in self._early if not drop(job)]
             heapq.heapify(self._early)
+            self._rank()
         return dropped
 
-    def _first(self) -> Job:
-        if self._early and (not self._jobs or self._early[0][0] < self._jobs[0].row):
-            return self._early[0][1]
-        return self._jobs[0]
+    def _early_first(self) -> bool:
+        return bool(self._early) and (not self._jobs or self._early[0][0] < self._jobs[0].row)
+
+    def _rank(self) -> None:
+        if self._early_first():
+            self.score = self._early[0][1].at + self._ageing
+        else:
+            self.score = self._jobs[0].at + self._ageing if self._jobs else inf
 
     def _pop(self) -> Job:
-        if self._early and (not self._jobs or self._early[0][0] < self._jobs[0].row):
-            return heapq.heappop(self._early)[1]
-        return self._jobs.popleft()
+        job = heapq.heappop(self._early)[1] if self._early_first() else self._jobs.popleft()
+        self._rank()
+        return job
 
     def _take_front(self, most: int) -> list[Job]:
         jobs = self._jobs
@@ -192,17 +202,14 @@ class Ready:
 
     def _choose(self, tenant: _Tenant, room: Room) -> tuple[Bucket, int, float] | None:
         """The tenant's best bucket with room, its room, and the score of the one behind it."""
-        best: tuple[Bucket, int] | None = None
-        score = bound = inf
-        for bucket in tenant.buckets.values():
-            this = 0.0 if len(tenant.buckets) == 1 else bucket.score()
-            if this >= score:
-                bound = min(bound, this)
-                continue
+        ranked = list(tenant.buckets.values())
+        if len(ranked) > 1:
+            ranked.sort(key=_score)
+        for place, bucket in enumerate(ranked, start=1):
             most = room(bucket)
             if most != BLOCKED:
-                best, score, bound = (bucket, most), this, score
-        return (*best, bound) if best else None
+                return bucket, most, ranked[place].score if place < len(ranked) else inf
+        return None
 
     def _serve(self, tenant: _Tenant, bucket: Bucket, most: int, bound: float) -> list[Job]:
         alone = len(self._ring) == 1 and not self._blocked

@@ -9,8 +9,6 @@ idle worker sends nothing.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
 from howdah.queue.model import Left, Registered
 
 FORGET_SECONDS = 3600.0  # a lost worker may come back within this time
@@ -31,10 +29,14 @@ class Worker:
         self.seen_at = told.at
         self.lease_until = 0.0
 
+    def room(self, *, ahead: bool) -> int:
+        """How many claims more it may get; `ahead` of its slots, as many again."""
+        return (2 * self.slots if ahead else self.slots) - self.claims
+
     @property
-    def free(self) -> int:
-        """Slots without a claim; negative if claims wait in line."""
-        return 0 if self.lost or self.draining else self.slots - self.claims
+    def load(self) -> float:
+        """Claims per slot."""
+        return self.claims / self.slots
 
 
 class Roster:
@@ -113,11 +115,6 @@ class Roster:
             (w.lease_until for w in self._workers.values() if w.claims and not w.lost), default=None
         )
 
-    def by_load(self) -> list[Worker]:
-        """Those that may get claims, the least busy first."""
-        takers = [w for w in self._workers.values() if not (w.lost or w.draining)]
-        return sorted(takers, key=lambda worker: (worker.claims / worker.slots, worker.name))
-
-    def names(self) -> Iterable[str]:
-        """All of them."""
-        return self._workers.keys()
+    def takers(self) -> list[Worker]:
+        """Those that may get claims."""
+        return [w for w in self._workers.values() if w.slots and not (w.lost or w.draining)]
