@@ -62,19 +62,19 @@ class Log:
 
     def emit(self, connection: Any, event: Event) -> int:
         """Emit one event in the connection's transaction; its id."""
-        return run(connection, self._emit(event))
+        return run(connection, self.emitting(event))
 
     async def aemit(self, connection: Any, event: Event) -> int:
         """Emit one event in the connection's transaction; its id."""
-        return await run_async(connection, self._emit(event))
+        return await run_async(connection, self.emitting(event))
 
     def emit_many(self, connection: Any, events: Sequence[Event]) -> list[int]:
         """Emit events in one statement; their ids, in order."""
-        return run(connection, self._emit_many(events))
+        return run(connection, self.emitting_many(events))
 
     async def aemit_many(self, connection: Any, events: Sequence[Event]) -> list[int]:
         """Emit events in one statement; their ids, in order."""
-        return await run_async(connection, self._emit_many(events))
+        return await run_async(connection, self.emitting_many(events))
 
     def copy(self, connection: psycopg.Connection[Any], events: Iterable[Event]) -> int:
         """Emit many events by COPY, the fastest way; psycopg only. How many there were."""
@@ -102,11 +102,13 @@ class Log:
         """Turn the ring and reclaim what is consumed; what was done. Relays and workers do this."""
         return run(connection, store.maintain(self.name, segment_bytes, segment_seconds))
 
-    def _emit(self, event: Event) -> Steps[int]:
+    def emitting(self, event: Event) -> Steps[int]:
+        """The steps of `emit`, for runners of one's own."""
         ring = yield from self._current()
         return (yield from store.emit_one(ring, event))
 
-    def _emit_many(self, events: Sequence[Event]) -> Steps[list[int]]:
+    def emitting_many(self, events: Sequence[Event]) -> Steps[list[int]]:
+        """The steps of `emit_many`, for runners of one's own."""
         ring = yield from self._current()
         return (yield from store.emit_many(ring, events))
 

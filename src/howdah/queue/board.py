@@ -188,6 +188,11 @@ class Board:
         """The rows of these are gone from the later and parked tables."""
         self._pulled.difference_update(job.row for job in jobs)
 
+    @property
+    def pulled(self) -> list[int]:
+        """The rows of the later and parked tables that are in memory."""
+        return sorted(self._pulled)
+
     def pull_claimed(self, job: Job) -> Job:
         """A row outside the log that an open claim names."""
         self._pulled.add(job.row)
@@ -224,9 +229,12 @@ class Board:
             self.make_ready(job)
 
     def _called_off(self, job: Job) -> bool:
-        """Whether the job was called off before it came; then it is finished."""
+        """Whether the job was called off before it came; then it is finished.
+
+        A purge is carried out on the tables by the store: what comes from there is meant to run.
+        """
         cancelled = job.identity in self._cancelled
-        if not cancelled and not any(purged(job, purge) for purge in self._purges):
+        if not cancelled and (job.segment < 0 or not any(purged(job, p) for p in self._purges)):
             return False
         self._cancelled.pop(job.identity, None)
         self.tally["cancelled"] += 1

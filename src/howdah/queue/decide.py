@@ -314,6 +314,8 @@ class Dispatcher:
         board.draft = type(draft)()
         if draft.moved or draft.claims:
             board.windows.named(generation)
+        if draft.purges:
+            parts["spared"] = board.pulled
         unparks, board.lanes.unparks = board.lanes.unparks, []
         rates, whole = self._rates(generation, now) if urgent else ({}, False)
         return Step(

@@ -256,9 +256,9 @@ class Step(Struct, frozen=True, kw_only=True):
     `moved` are log rows finished by anything but an accepted ack; the rebuild reads them from all
     rows of the ledger from `floor` on. `removed` are rows of the later and parked tables that are
     finished. `holds` replace what held their keys before, `lifted` keys are held no more.
-    `cancelled` jobs are deleted from later, parked and dead rows. `purges` delete later rows that
-    are not yet due and parked rows of held keys; all others come through memory. `replays` move a
-    dead row to later, due at once, no attempts used; `discards` delete it.
+    `cancelled` jobs are deleted from later, parked and dead rows. `purges` delete later and
+    parked rows except the `spared`, which are in memory. `replays` move a dead row to later, due at
+    once, no attempts used; `discards` delete it.
     `gone` workers are forgotten. `freed` are digests of unique jobs that are finished.
     `paused` is the whole set when it changed. `rates` are the counters that changed, by name; with
     `rates_whole` they are all there are. `unparks` are not stored: they ask for a read after the
@@ -279,6 +279,7 @@ class Step(Struct, frozen=True, kw_only=True):
     lifted: Sequence[str] = ()
     cancelled: Sequence[int] = ()
     purges: Sequence[Purge] = ()
+    spared: Sequence[int] = ()
     replays: Sequence[int] = ()
     discards: Sequence[int] = ()
     paused: Sequence[Pause] | None = None

@@ -1,0 +1,145 @@
+"""What a handler may know and do about the job that it runs.
+
+Owns the lease token, the deadline, and the connection whose running statement is cancelled with the
+job. Must never decide what follows: a handler returns or raises.
+"""
+
+from __future__ import annotations
+
+import contextvars
+import threading
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+import psycopg
+
+from howdah import query
+from howdah.driver import run, run_async, statement
+from howdah.errors import BadInput
+from howdah.queue.handler import Cancelled, OutOfTime
+
+_COMPLETE = statement(query.load("howdah.queue", "sql/work.sql"), "complete")
+
+
+class Lease(msgspec.Struct, frozen=True):
+    """A worker's right to one job: no other lease has the same numbers."""
+
+    queue: str
+    generation: int
+    ordinal: int
+    row: int
+
+
+class JobContext:
+    """One attempt at one job."""
+
+    def __init__(
+        self,
+        *,
+        lease: Lease,
+        job: int,
+        kind: str,
+        key: str | None,
+        tenant: str | None,
+        attempt: int,
+        headers: dict[str, Any],
+        payload: bytes,
+        enqueued_at: float,
+        deadline: float | None,
+        report: Callable[[int, bool, Any], None],
+    ) -> None:
+        self.lease = lease
+        self.job = job
+        self.kind = kind
+        self.key = key
+        self.tenant = tenant
+        self.attempt = attempt
+        self.headers = headers
+        self.payload = payload
+        self.enqueued_at = enqueued_at
+        self.deadline = deadline  # on the worker's monotonic clock
+        self.completed = False
+        self.failure: BaseException | None = None
+        self._report = report
+        self._stopped: type[BaseException] | None = None
+        self._connections: list[psycopg.Connection[Any]] = []
+        self._lock = threading.Lock()
+
+    def arguments(self) -> dict[str, Any]:
+        """The payload as it was enqueued; for batch handlers."""
+        return dict(msgspec.json.decode(self.payload, type=dict[str, Any]))
+
+    def fail(self, error: BaseException) -> None:
+        """For batch handlers: this job of the batch failed, the others did not."""
+        self.failure = error
+
+    def complete_in(self, connection: Any) -> None:
+        """End the job in the transaction that is open on `connection`.
+
+        What the transaction writes and the end of the job commit together: exactly once, also if
+        this worker was believed dead. Raises `Superseded` when the job was taken away; then the
+        transaction must be rolled back, which leaving its block with the error does.
+        """
+        run(connection, self._complete())
+
+    async def acomplete_in(self, connection: Any) -> None:
+        """`complete_in` for asynchronous connections."""
+        await run_async(connection, self._complete())
+
+    def _complete(self) -> Any:
+        lease = self.lease
+        yield _COMPLETE(
+            queue=lease.queue, generation=lease.generation, ordinal=lease.ordinal, row=lease.row
+        )
+        self.completed = True
+
+    def progress(self, value: Any) -> None:
+        """Keep something for `howdah queue show` to see; JSON-able, replaced by the next."""
+        self._report(self.job, False, value)
+
+    def using(self, connection: psycopg.Connection[Any]) -> psycopg.Connection[Any]:
+        """Have the statement that runs on `connection` cancelled together with the job."""
+        with self._lock:
+            self._connections.append(connection)
+        self.check()
+        return connection
+
+    def check(self) -> None:
+        """Raise `Cancelled` or `OutOfTime` if the job should stop; for long loops."""
+        if self._stopped is not None:
+            raise self._stopped(f"job {self.job} must stop")
+
+    @property
+    def stopped(self) -> bool:
+        """Whether the job should stop."""
+        return self._stopped is not None
+
+    def stop(self, reason: type[BaseException]) -> None:
+        """Make `check` raise, and cancel what the job's connections run now."""
+        if reason not in (Cancelled, OutOfTime):
+            raise BadInput(f"a job is stopped by Cancelled or OutOfTime, not {reason.__name__}")
+        self._stopped = reason
+        with self._lock:
+            connections = list(self._connections)
+        for connection in connections:
+            if not connection.closed:
+                connection.cancel_safe(timeout=5.0)
+
+
+_current: contextvars.ContextVar[JobContext] = contextvars.ContextVar("howdah_job")
+
+
+def current_job() -> JobContext:
+    """The context of the job that this thread or task runs; `LookupError` outside of one."""
+    return _current.get()
+
+
+def entering(context: JobContext) -> contextvars.Token[JobContext]:
+    """Make a context the current one; undo with `leaving`."""
+    return _current.set(context)
+
+
+def leaving(token: contextvars.Token[JobContext]) -> None:
+    """Undo `entering`."""
+    _current.reset(token)

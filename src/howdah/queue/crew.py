@@ -1,0 +1,203 @@
+"""Crews: the slots of a worker process that run claims, in threads, on an event loop, in processes.
+
+Owns the slots and what they do with one claim. Must never talk to the database: claims come in by
+`give`, acks go out by the function that the crew was made with.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import queue as queues
+import threading
+from collections.abc import Callable
+from typing import Protocol
+
+import msgspec
+
+from howdah.clock import Clock
+from howdah.queue.desk import Assignment, JobRow
+from howdah.queue.model import Ack
+from howdah.queue.running import Outcome, Runner, by_kind
+
+ACK_AFTER_SECONDS = 0.5  # a claim that takes longer is acknowledged in parts
+
+
+class Given(msgspec.Struct, frozen=True):
+    """A claim with its payloads."""
+
+    assignment: Assignment
+    rows: list[JobRow]
+
+
+class Crew(Protocol):
+    """Slots of one kind; to the dispatcher each crew is a worker of its own."""
+
+    name: str
+    slots: int
+    kinds: tuple[str, ...]
+
+    def start(self) -> None:
+        """Begin to take claims."""
+
+    def give(self, given: Given) -> None:
+        """Hand a claim in; it runs as soon as a slot is free."""
+
+    def drain(self) -> None:
+        """Start nothing more: what has not begun is released."""
+
+    def join(self, seconds: float) -> bool:
+        """Wait until every slot has ended; whether they have."""
+
+
+class ThreadCrew:
+    """Each slot is a thread."""
+
+    def __init__(
+        self,
+        name: str,
+        slots: int,
+        kinds: tuple[str, ...],
+        *,
+        runner: Runner,
+        batches: dict[str, Callable[..., None]],
+        send: Callable[[Ack], None],
+        clock: Clock,
+    ) -> None:
+        self.name, self.slots, self.kinds = name, slots, kinds
+        self._runner = runner
+        self._batches = batches
+        self._send = send
+        self._clock = clock
+        self._inbox: queues.SimpleQueue[Given | None] = queues.SimpleQueue()
+        self._draining = threading.Event()
+        self._threads = [
+            threading.Thread(target=self._slot, name=f"{name}-{number}", daemon=True)
+            for number in range(slots)
+        ]
+
+    def start(self) -> None:
+        """Begin to take claims."""
+        for thread in self._threads:
+            thread.start()
+
+    def give(self, given: Given) -> None:
+        """Hand a claim in."""
+        self._inbox.put(given)
+
+    def drain(self) -> None:
+        """Start nothing more."""
+        self._draining.set()
+        for _ in self._threads:
+            self._inbox.put(None)
+
+    def join(self, seconds: float) -> bool:
+        """Wait until every slot has ended."""
+        until = self._clock.monotonic() + seconds
+        for thread in self._threads:
+            thread.join(max(0.0, until - self._clock.monotonic()))
+        return not any(thread.is_alive() for thread in self._threads)
+
+    def _slot(self) -> None:
+        while (given := self._inbox.get()) is not None:
+            self._run(given)
+
+    def _run(self, given: Given) -> None:
+        outcome = Outcome(self.name, given.assignment)
+        released: list[int] = []
+        reported_at = self._clock.monotonic()
+        for kind, rows in by_kind(given.rows):
+            batch = self._batches.get(kind)
+            if batch is not None and not self._draining.is_set():
+                batch(given.assignment, rows, outcome)
+                continue
+            for row in rows:
+                if self._draining.is_set():
+                    released.append(row.position)
+                    continue
+                self._runner.run(given.assignment, row, outcome)
+                late = self._clock.monotonic() > reported_at + ACK_AFTER_SECONDS
+                if late and row is not given.rows[-1]:
+                    reported_at = self._clock.monotonic()
+                    self._send(outcome.ack())
+        if outcome.pending or released or not given.rows:
+            self._send(outcome.ack(tuple(released)))
+
+
+class AsyncCrew:
+    """Each slot is a task on one event loop, which has a thread of its own."""
+
+    def __init__(
+        self,
+        name: str,
+        slots: int,
+        kinds: tuple[str, ...],
+        *,
+        runner: Runner,
+        send: Callable[[Ack], None],
+        clock: Clock,
+    ) -> None:
+        self.name, self.slots, self.kinds = name, slots, kinds
+        self._runner = runner
+        self._send = send
+        self._clock = clock
+        self._draining = threading.Event()
+        self._loop = asyncio.new_event_loop()
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._thread = threading.Thread(target=self._run_loop, name=name, daemon=True)
+
+    def start(self) -> None:
+        """Begin to take claims."""
+        self._thread.start()
+
+    def give(self, given: Given) -> None:
+        """Hand a claim in; the dispatcher gives no more of them than there are slots."""
+        self._loop.call_soon_threadsafe(self._begin, given)
+
+    def drain(self) -> None:
+        """Start nothing more."""
+        self._draining.set()
+        self._loop.call_soon_threadsafe(self._stop_when_done)
+
+    def join(self, seconds: float) -> bool:
+        """Wait until every task has ended."""
+        self._thread.join(seconds)
+        return not self._thread.is_alive()
+
+    def cancel_all(self) -> None:
+        """Cancel every task: the worker's lease is over."""
+        self._loop.call_soon_threadsafe(lambda: [task.cancel() for task in self._tasks])
+
+    def _run_loop(self) -> None:
+        asyncio.set_event_loop(self._loop)
+        self._loop.run_forever()
+        self._loop.close()
+
+    def _begin(self, given: Given) -> None:
+        task = self._loop.create_task(self._run(given))
+        self._tasks.add(task)
+        task.add_done_callback(self._ended)
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if self._draining.is_set():
+            self._stop_when_done()
+
+    def _stop_when_done(self) -> None:
+        if not self._tasks:
+            self._loop.stop()
+
+    async def _run(self, given: Given) -> None:
+        outcome = Outcome(self.name, given.assignment)
+        released: list[int] = []
+        reported_at = self._clock.monotonic()
+        for row in given.rows:
+            if self._draining.is_set():
+                released.append(row.position)
+                continue
+            await self._runner.run_async(given.assignment, row, outcome)
+            late = self._clock.monotonic() > reported_at + ACK_AFTER_SECONDS
+            if late and row is not given.rows[-1]:
+                reported_at = self._clock.monotonic()
+                self._send(outcome.ack())
+        if outcome.pending or released or not given.rows:
+            self._send(outcome.ack(tuple(released)))

@@ -1,0 +1,172 @@
+"""The worker's steps on the database: claims, payloads, reports, values.
+
+Owns those statements. Must never decide who gets what.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import msgspec
+
+from howdah import query
+from howdah.driver import Row, Statement, Steps, statement
+from howdah.log import Event
+from howdah.queue.context import Lease
+from howdah.queue.model import Claim, Report
+
+_WORK = query.load("howdah.queue", "sql/work.sql")
+
+
+class Assignment(msgspec.Struct, frozen=True):
+    """A claim as its worker sees it: which rows, where they stand, which attempt each is."""
+
+    generation: int
+    ordinal: int
+    rows: Sequence[int]
+    segments: Sequence[int]
+    tids: Sequence[str]
+    attempts: Sequence[int]
+
+
+class JobRow(msgspec.Struct, frozen=True):
+    """One job with its payload, at its position in the claim."""
+
+    position: int
+    attempt: int
+    row: int
+    kind: str
+    key: str | None
+    headers: str | None
+    payload: bytes
+    at: float
+
+
+def assigned(claim: Claim) -> Assignment:
+    """What a dispatcher in the same process hands over without a detour."""
+    jobs = claim.jobs
+    return Assignment(
+        claim.generation,
+        claim.ordinal,
+        [job.row for job in jobs],
+        [job.segment for job in jobs],
+        [job.tid for job in jobs],
+        [job.attempt + 1 for job in jobs],
+    )
+
+
+def newest_generation(queue: str) -> Steps[int]:
+    """After which generation a worker that registers now will find its claims."""
+    ((generation,),) = yield _statement("newest_claim")(queue=queue)
+    return int(generation)
+
+
+def register(
+    queue: str, worker: str, slots: int, kinds: Sequence[str], host: str, pid: int
+) -> Steps[None]:
+    """Make a worker known to every dispatcher to come."""
+    yield _statement("register")(
+        queue=queue, worker=worker, slots=slots, kinds=list(kinds), host=host, pid=pid
+    )
+
+
+def claims(queue: str, worker: str, after: int) -> Steps[list[Assignment]]:
+    """The claims of a worker after a generation, in order."""
+    rows = yield _statement(
+        "claims",
+        claims=f"howdah.queue_{queue}$claim$0",
+        other_claims=f"howdah.queue_{queue}$claim$1",
+    )(worker=worker, after=after)
+    return [_assignment(*row) for row in rows]
+
+
+def payloads(queue: str, assignment: Assignment) -> Steps[list[JobRow]]:
+    """The jobs of a claim with their payloads, in the claim's order.
+
+    A row that is nowhere any more is left out: its job ended by other means.
+    """
+    places: dict[int, list[int]] = defaultdict(list)
+    for position, segment in enumerate(assignment.segments):
+        places[segment].append(position)
+    found: dict[int, Row] = {}
+    for segment, positions in places.items():
+        wanted = [assignment.rows[position] for position in positions]
+        if segment < 0:
+            rows = yield _statement("payloads_outside")(queue=queue, rows=wanted)
+        else:
+            rows = yield from _in_segment(queue, segment, assignment, positions, wanted)
+        found.update((row[0], row) for row in rows)
+    return [
+        JobRow(position, assignment.attempts[position], *found[row])
+        for position, row in enumerate(assignment.rows)
+        if row in found
+    ]
+
+
+def _in_segment(
+    queue: str, segment: int, assignment: Assignment, positions: list[int], wanted: list[int]
+) -> Steps[list[Row]]:
+    table = f"howdah.log_jobs_{queue}${segment}"
+    tids = [assignment.tids[position] for position in positions]
+    rows = yield _statement("payloads", segment=table)(tids=tids, rows=wanted)
+    if len(rows) < len(wanted):
+        rows = yield _statement("payloads_moved", segment=table)(rows=wanted)
+    return rows
+
+
+def taken_away(queue: str, leases: Sequence[Lease]) -> Steps[list[Lease]]:
+    """Which of these leases were revoked."""
+    if not leases:
+        return []
+    rows = yield _statement(
+        "taken_away",
+        settled=f"howdah.queue_{queue}$settled$0",
+        other_settled=f"howdah.queue_{queue}$settled$1",
+    )(
+        generations=[lease.generation for lease in leases],
+        ordinals=[lease.ordinal for lease in leases],
+        rows=[lease.row for lease in leases],
+    )
+    return [Lease(queue, *row) for row in rows]
+
+
+def keep_value(queue_id: int, job: int, hour: int, *, final: bool, value: Any) -> Steps[None]:
+    """Keep a result or progress; `hour` is the server's, since 1970."""
+    yield _statement("keep_value", bucket=f"howdah.queue_result_{hour % 3}")(
+        queue_id=queue_id, job=job, final=final, value=msgspec.json.encode(value).decode()
+    )
+
+
+def value(queue_id: int, job: int) -> Steps[tuple[bool, Any, float] | None]:
+    """The result of a job if it is there, else its newest progress: (final, value, at)."""
+    rows = yield _statement("value")(queue_id=queue_id, job=job)
+    if not rows:
+        return None
+    final, text, at = rows[0]
+    return final, msgspec.json.decode(text), at
+
+
+def events(reports: Iterable[Report]) -> list[Event]:
+    """Reports as they are emitted; the server adds the time."""
+    return [Event("report", msgspec.json.encode(report)) for report in reports]
+
+
+def _assignment(
+    generation: int,
+    ordinal: int,
+    rows: list[int],
+    segments: list[int],
+    tids: list[str],
+    attempts: list[int] | None,
+) -> Assignment:
+    if len(segments) == 1:
+        segments = segments * len(rows)
+    return Assignment(generation, ordinal, rows, segments, tids, attempts or [1] * len(rows))
+
+
+@functools.lru_cache(maxsize=256)
+def _statement(block: str, **identifiers: str) -> Statement:
+    return statement(_WORK, block, **identifiers)  # type: ignore[arg-type] # names of tables only

@@ -1,0 +1,239 @@
+"""The dispatcher at work: read, decide, append, in turns.
+
+Owns the order of reading and writing, and the snapshots behind the numbers of `decide.py`. Must
+never decide what runs, and never run anything.
+
+A dispatcher that gets any error is thrown away: its memory has run ahead of the ledger. The next
+one takes over and starts from the record.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+
+from howdah.driver import Steps
+from howdah.log import Position
+from howdah.log import store as log_store
+from howdah.queue import cron, store
+from howdah.queue.decide import Dispatcher
+from howdah.queue.model import Claim, Revoke, Step
+from howdah.queue.policy import QueuePolicy
+from howdah.queue.rebuild import rebuild
+
+PAGE_ROWS = 2_000
+DUE_EVERY_SECONDS = 0.5
+DUE_OVERLAP_SECONDS = 5.0  # rows of transactions that took this long to commit are still in time
+DUE_AGAIN_SECONDS = 30.0  # and those that took longer come with the next look from the beginning
+SCHEDULES_EVERY_SECONDS = 5.0
+COUNT_EVERY_SECONDS = 5.0
+MAINTAIN_EVERY_SECONDS = 5.0
+
+
+class Turn(msgspec.Struct, frozen=True, kw_only=True):
+    """What a turn did: claims for workers, rows taken away from them, and whether to go on."""
+
+    claims: Sequence[Claim]
+    revokes: Sequence[Revoke]
+    busy: bool
+    now: float
+    wake_at: float | None
+
+
+class Dispatching:
+    """One dispatcher of one queue, from its election to its end."""
+
+    def __init__(self, queue: str, policy: QueuePolicy) -> None:
+        self.queue = queue
+        self._policy = policy
+        self._queue_id = 0
+        self._window = 0
+        self._ends: dict[int, str] = {}
+        self._due_since: float | None = None
+        self._due_at = self._due_again_at = 0.0
+        self._schedules_at = self._count_at = self._maintain_at = 0.0
+        self._planned: list[store.Planned] = []
+        self._counted: dict[str, int] = {}
+        self._released: str | None = None
+        self._active = True
+        self._ledger: store.Ledger
+        self.dispatcher: Dispatcher
+
+    def start(self) -> Steps[None]:
+        """Take the queue over and read what the last dispatcher left.
+
+        Raises `Superseded` when another one did at the same moment.
+        """
+        self._queue_id = yield from store.open_queue(self.queue)
+        # Refuses a queue that was restored from a dump: its snapshots mean nothing here.
+        yield from log_store.newest_cursor(f"jobs_{self.queue}", "dispatch")
+        newest = yield from store.newest(self.queue)
+        self._ledger = yield from store.take_over(self.queue, newest)
+        record = yield from store.record(self.queue, self._queue_id, self._ledger)
+        self.dispatcher = rebuild(self._policy, record, self._ledger.now)
+        self._ends = {0: self._ledger.done, 1: self._ledger.read}
+        self._window = 1
+        if self._ledger.upto is not None:
+            self._window = 2
+            self._ends[2] = self._ledger.upto
+        self._appended_at = self._ledger.now
+
+    def turn(self) -> Steps[Turn]:
+        """One turn. Without anything to do it reads once and writes nothing."""
+        ledger, dispatcher = self._ledger, self.dispatcher
+        looked = yield from store.look(self.queue, ledger.read, ledger.heard)
+        now = looked.now
+        told = 0
+        if looked.reports:
+            reports = yield from store.reports(self.queue, ledger.heard, looked.upto)
+            told = len(reports)
+            dispatcher.hear(reports, dispatcher.heard + 1)
+        self._ledger = msgspec.structs.replace(self._ledger, heard=looked.upto)
+        seen = yield from self._read_jobs(looked)
+        came_due = yield from self._read_due(now)
+        step = dispatcher.plan(now)
+        wrote = yield from self._append(step, now)
+        yield from self._unpark(step)
+        self._active = self._active or wrote or bool(seen or told)
+        yield from self._housekeeping(now)
+        return Turn(
+            claims=step.claims,
+            revokes=step.revokes,
+            busy=bool(seen or told or came_due or step.urgent),
+            now=now,
+            wake_at=step.wake_at,
+        )
+
+    @property
+    def idle(self) -> bool:
+        """Nothing in memory and nobody working: the ledger needs no renewal."""
+        return not (self.dispatcher.board.loaded or self.dispatcher.open)
+
+    # Reading
+
+    def _read_jobs(self, looked: store.Look) -> Steps[int]:
+        """One page of jobs, if there is room; how many there were."""
+        ledger, dispatcher = self._ledger, self.dispatcher
+        if ledger.upto is None:
+            if not looked.jobs:
+                self._ledger = msgspec.structs.replace(ledger, read=looked.upto)
+                self._ends[self._window] = looked.upto  # an empty window: what is done reaches on
+                return 0
+            if not dispatcher.room:
+                return 0
+            self._window += 1
+            self._ends[self._window] = looked.upto
+            ledger = msgspec.structs.replace(ledger, upto=looked.upto, last_id=0)
+        rows = min(PAGE_ROWS, dispatcher.room)
+        if not rows:
+            return 0
+        assert ledger.upto is not None, "a page is read inside a window"
+        jobs = yield from store.jobs_page(
+            self.queue, self._window, ledger.read, ledger.upto, ledger.last_id, rows
+        )
+        complete = len(jobs) < rows
+        dispatcher.see(self._window, jobs, complete=complete)
+        if complete:
+            ledger = msgspec.structs.replace(ledger, read=ledger.upto, upto=None, last_id=0)
+        else:
+            ledger = msgspec.structs.replace(ledger, last_id=jobs[-1].row)
+        self._ledger = ledger
+        return len(jobs)
+
+    def _read_due(self, now: float) -> Steps[int]:
+        """Retries and schedules whose time has come; how many there were."""
+        if now < self._due_at or not self.dispatcher.room:
+            return 0
+        if now >= self._due_again_at:
+            self._due_since = None
+            self._due_again_at = now + DUE_AGAIN_SECONDS
+        since = None if self._due_since is None else self._due_since - DUE_OVERLAP_SECONDS
+        most = min(PAGE_ROWS, self.dispatcher.room)
+        jobs = yield from store.due(self.queue, since, now, most)
+        before = self.dispatcher.board.loaded
+        self.dispatcher.due(jobs)
+        self._due_at = now + DUE_EVERY_SECONDS
+        if len(jobs) < most:
+            self._due_since = now
+        return self.dispatcher.board.loaded - before
+
+    def _unpark(self, step: Step) -> Steps[None]:
+        for unpark in step.unparks:
+            most = max(1, min(PAGE_ROWS, self.dispatcher.room))
+            jobs = yield from store.parked(self._queue_id, unpark.key, unpark.after, most)
+            self.dispatcher.unparked(unpark.key, jobs, more=len(jobs) == most)
+
+    # Writing
+
+    def _append(self, step: Step, now: float) -> Steps[bool]:
+        """Append a step that is urgent, or any step when the lease wants a sign of life."""
+        renewing = not self.idle and now > self._appended_at + self._policy.lease_seconds / 3
+        if not (step.urgent or renewing):
+            return False
+        self._ledger = msgspec.structs.replace(
+            self._ledger,
+            generation=step.generation,
+            done=self._ends[step.done],
+            floor=step.floor,
+        )
+        applied = yield from store.append(self.queue, self._ledger, step)
+        self.dispatcher.appended(step, applied.settled)
+        if applied.dropped:
+            self.dispatcher.dropped(applied.dropped)
+        self._appended_at = now
+        for number in [each for each in self._ends if each < step.done]:
+            del self._ends[number]
+        if step.later:
+            self._due_at = min([self._due_at, *(each.due for each in step.later)])
+        return True
+
+    def _housekeeping(self, now: float) -> Steps[None]:
+        """Schedules, counts and maintenance, each at its own pace, none of it when idle."""
+        if now >= self._schedules_at:
+            self._schedules_at = now + SCHEDULES_EVERY_SECONDS
+            self._planned = yield from store.schedules(self._queue_id)
+        yield from self._fire(now)
+        if now >= self._count_at:
+            self._count_at = now + COUNT_EVERY_SECONDS
+            yield from self._count()
+        if now >= self._maintain_at and self._active:
+            self._maintain_at = now + MAINTAIN_EVERY_SECONDS
+            self._active = not self.idle
+            yield from self._maintain()
+
+    def _fire(self, now: float) -> Steps[None]:
+        for number, planned in enumerate(self._planned):
+            upcoming = cron.next_fire(planned.schedule, planned.dealt_upto)
+            if upcoming is None or upcoming > now:
+                continue
+            due = cron.due(planned.schedule, planned.dealt_upto, now)
+            for fire_at in due.fires:
+                yield from store.fire(self.queue, planned.name, fire_at)
+            yield from store.dealt(self._queue_id, planned.name, due.upto)
+            self._planned[number] = msgspec.structs.replace(planned, dealt_upto=due.upto)
+
+    def _count(self) -> Steps[None]:
+        tally = dict(self.dispatcher.board.tally)
+        if tally == self._counted:
+            return
+        counts: dict[str, Any] = {
+            name: value - self._counted.get(name, 0) for name, value in tally.items()
+        }
+        running = sum(claim.left for claim in self.dispatcher.open.values())
+        counts |= {"loaded": self.dispatcher.board.loaded, "running": running}
+        counts |= {"more": self._ledger.upto is not None}
+        yield from store.count(self._queue_id, counts)
+        self._counted = tally
+
+    def _maintain(self) -> Steps[None]:
+        """Tell the logs what is done, so that they can give it back."""
+        done = self._ledger.done
+        for log in (f"jobs_{self.queue}", f"reports_{self.queue}"):
+            if done != self._released:
+                cursor = yield from log_store.newest_cursor(log, "dispatch")
+                yield from log_store.advance(log, "dispatch", cursor, Position(seen=done))
+            yield from log_store.maintain(log, 64 * 1024 * 1024, 900)
+        self._released = done
+        yield from store.maintain(self.queue)

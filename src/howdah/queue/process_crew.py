@@ -1,0 +1,263 @@
+"""A crew whose slots are processes: for handlers that keep a core busy, and that can be killed.
+
+Owns the child processes. Must never run a handler in this process. A job that is stopped or late
+takes its child with it; a child that dies fails its job and is replaced.
+"""
+
+from __future__ import annotations
+
+import importlib
+import multiprocessing
+import queue as queues
+import threading
+from collections.abc import Callable
+from multiprocessing.connection import Connection
+from typing import Any
+
+import msgspec
+
+from howdah.clock import Clock
+from howdah.errors import BadInput
+from howdah.queue.context import JobContext, Lease, entering, leaving
+from howdah.queue.crew import Given
+from howdah.queue.desk import Assignment, JobRow
+from howdah.queue.handler import Cancelled, Fatal, OutOfTime, Registry, Retry
+from howdah.queue.model import Ack
+from howdah.queue.running import KeepValue, Outcome, Running
+
+_LOOK_SECONDS = 0.1
+
+
+class Ended(msgspec.Struct, frozen=True):
+    """What a child says of a job: a result as JSON, or an error."""
+
+    value: bytes = b"null"
+    error: str = ""
+    fatal: bool = False
+    delay: float | None = None
+
+
+class ProcessCrew:
+    """Each slot is a thread that feeds one child process."""
+
+    def __init__(
+        self,
+        name: str,
+        slots: int,
+        kinds: tuple[str, ...],
+        *,
+        app: str | None,
+        queue: str,
+        registry: Registry,
+        running: Running,
+        send: Callable[[Ack], None],
+        keep: KeepValue,
+        clock: Clock,
+    ) -> None:
+        if app is None:
+            raise BadInput(
+                f"handlers that run in processes need the worker's app: {', '.join(kinds)}",
+                hint="start with `howdah queue worker module:queue`, or pass app='module:queue'",
+            )
+        self.name, self.slots, self.kinds = name, slots, kinds
+        self._app = app
+        self._queue = queue
+        self._registry = registry
+        self._running = running
+        self._send = send
+        self._keep = keep
+        self._clock = clock
+        self._inbox: queues.SimpleQueue[Given | None] = queues.SimpleQueue()
+        self._draining = threading.Event()
+        self._threads = [
+            threading.Thread(target=self._slot, name=f"{name}-{number}", daemon=True)
+            for number in range(slots)
+        ]
+
+    def start(self) -> None:
+        """Begin to take claims."""
+        for thread in self._threads:
+            thread.start()
+
+    def give(self, given: Given) -> None:
+        """Hand a claim in."""
+        self._inbox.put(given)
+
+    def drain(self) -> None:
+        """Start nothing more."""
+        self._draining.set()
+        for _ in self._threads:
+            self._inbox.put(None)
+
+    def join(self, seconds: float) -> bool:
+        """Wait until every slot has ended."""
+        until = self._clock.monotonic() + seconds
+        for thread in self._threads:
+            thread.join(max(0.0, until - self._clock.monotonic()))
+        return not any(thread.is_alive() for thread in self._threads)
+
+    def _slot(self) -> None:
+        child = _Child(self._app)
+        try:
+            while (given := self._inbox.get()) is not None:
+                self._run(child, given)
+        finally:
+            child.end()
+
+    def _run(self, child: _Child, given: Given) -> None:
+        outcome = Outcome(self.name, given.assignment)
+        released: list[int] = []
+        for row in given.rows:
+            if self._draining.is_set():
+                released.append(row.position)
+                continue
+            started = self._clock.monotonic()
+            try:
+                value = self._run_one(child, given.assignment, row)
+            except (Retry, Fatal, Cancelled, OutOfTime) as error:
+                seconds = self._clock.monotonic() - started
+                outcome.failed(row.position, row.kind, seconds, error)
+                continue
+            handler = self._registry.get(row.kind)
+            if handler is not None and handler.options.keep_result:
+                self._keep(_identity(row), True, msgspec.json.decode(value))
+            outcome.done(row.position, row.kind, self._clock.monotonic() - started)
+        self._send(outcome.ack(tuple(released)))
+
+    def _run_one(self, child: _Child, assignment: Assignment, row: JobRow) -> bytes:
+        lease = Lease(self._queue, assignment.generation, assignment.ordinal, row.row)
+        handler = self._registry.get(row.kind)
+        limit = handler.options.timeout_seconds if handler is not None else None
+        deadline = None if limit is None else self._clock.monotonic() + limit
+        context = _context(lease, row, deadline, self._keep)
+        self._running.add(context, None)
+        try:
+            child.begin(lease, row)
+            while not child.answers(_LOOK_SECONDS):
+                context.check()
+                if not child.alive:
+                    raise Retry("the process that ran the job died")
+            ended = child.answer()
+        except (Cancelled, OutOfTime, Retry):
+            child.kill()
+            raise
+        finally:
+            self._running.remove(context)
+        if ended.error:
+            raise (
+                Fatal(ended.error) if ended.fatal else Retry(ended.error, delay_seconds=ended.delay)
+            )
+        return ended.value
+
+
+class _Child:
+    """One child process; begun anew after it was killed or died."""
+
+    def __init__(self, app: str) -> None:
+        self._app = app
+        self._begin_process()
+
+    @property
+    def alive(self) -> bool:
+        return self._process.is_alive()
+
+    def begin(self, lease: Lease, row: JobRow) -> None:
+        if not self.alive:
+            self._begin_process()
+        self._pipe.send((lease, row))
+
+    def answers(self, seconds: float) -> bool:
+        return self._pipe.poll(seconds)
+
+    def answer(self) -> Ended:
+        try:
+            ended: Ended = self._pipe.recv()
+        except EOFError as error:
+            raise Retry("the process that ran the job died") from error
+        return ended
+
+    def kill(self) -> None:
+        self._process.kill()
+        self._process.join(5.0)
+
+    def end(self) -> None:
+        self._pipe.close()
+        self._process.join(1.0)
+        if self._process.is_alive():
+            self.kill()
+
+    def _begin_process(self) -> None:
+        # spawn: a fork would copy locks that other threads hold
+        context = multiprocessing.get_context("spawn")
+        self._pipe, theirs = context.Pipe()
+        self._process = context.Process(target=_serve, args=(self._app, theirs), daemon=True)
+        self._process.start()
+        theirs.close()
+
+
+def _serve(app: str, pipe: Connection) -> None:
+    """The child: import the application, then run what comes through the pipe."""
+    registry: Registry = load_app(app).registry
+    while True:
+        try:
+            lease, row = pipe.recv()
+        except EOFError:
+            return
+        pipe.send(_run_here(registry, lease, row))
+
+
+def _run_here(registry: Registry, lease: Lease, row: JobRow) -> Ended:
+    context = _context(lease, row, None, lambda *_: None)
+    token = entering(context)
+    try:
+        handler = registry.get(row.kind)
+        if handler is None:
+            raise Retry(f"no handler is called {row.kind!r} here")
+        value = handler.function(**handler.arguments_for(row.payload, context))
+        return Ended(msgspec.json.encode(value))
+    except Exception as error:  # noqa: BLE001 - whatever a handler raises is its job's failure
+        delay = error.delay_seconds if isinstance(error, Retry) else None
+        return Ended(
+            error=f"{type(error).__name__}: {error}", fatal=isinstance(error, Fatal), delay=delay
+        )
+    finally:
+        leaving(token)
+
+
+def load_app(app: str) -> Any:
+    """The object behind `module:name`; `BadInput` says which part is wrong."""
+    module_name, _, name = app.partition(":")
+    try:
+        module = importlib.import_module(module_name)
+    except ImportError as error:
+        raise BadInput(
+            f"cannot import {module_name!r}",
+            detail=str(error),
+            hint="run it where it is importable",
+        ) from error
+    if not name or not hasattr(module, name):
+        raise BadInput(f"{app!r} names no queue", hint=f"{module_name}:<the name of the Queue>")
+    return getattr(module, name)
+
+
+def _context(lease: Lease, row: JobRow, deadline: float | None, keep: KeepValue) -> JobContext:
+    headers = {} if row.headers is None else msgspec.json.decode(row.headers, type=dict)
+    return JobContext(
+        lease=lease,
+        job=_identity(row),
+        kind=row.kind,
+        key=row.key,
+        tenant=headers.get("tenant"),
+        attempt=row.attempt,
+        headers=headers,
+        payload=row.payload,
+        enqueued_at=row.at,
+        deadline=deadline,
+        report=keep,
+    )
+
+
+def _identity(row: JobRow) -> int:
+    if row.headers is None:
+        return row.row
+    return int(msgspec.json.decode(row.headers, type=dict).get("job") or row.row)

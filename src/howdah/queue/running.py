@@ -1,0 +1,274 @@
+"""Running the jobs of a claim, one after the other, and what is to be reported of them.
+
+Owns the context of each job, its deadline, and the translation of what a handler did into a report.
+Must never talk to the database.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ctypes
+import threading
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import msgspec
+
+from howdah.clock import Clock
+from howdah.queue.context import JobContext, Lease, entering, leaving
+from howdah.queue.desk import Assignment, JobRow
+from howdah.queue.handler import Fatal, Handler, OutOfTime, Registry, Retry
+from howdah.queue.model import Ack, Failure
+
+ERROR_LETTERS = 2_000
+
+KeepValue = Callable[[int, bool, Any], None]
+
+
+class Outcome:
+    """What became of a claim so far; turned into acks."""
+
+    def __init__(self, worker: str, assignment: Assignment) -> None:
+        self._worker = worker
+        self._assignment = assignment
+        self._done: list[int] = []
+        self._failed: list[Failure] = []
+        self._took: dict[str, tuple[int, float]] = {}
+        self._reported = False
+
+    def done(self, position: int, kind: str, seconds: float) -> None:
+        """One job ended well."""
+        self._done.append(position)
+        self._count(kind, seconds)
+
+    def failed(self, position: int, kind: str, seconds: float, error: BaseException) -> None:
+        """One job failed."""
+        self._failed.append(failure(position, error))
+        self._count(kind, seconds)
+
+    @property
+    def pending(self) -> int:
+        """Jobs that have ended and are not reported yet."""
+        return len(self._done) + len(self._failed)
+
+    def ack(self, released: tuple[int, ...] = ()) -> Ack:
+        """A report of everything since the last one."""
+        whole = len(self._done) == len(self._assignment.rows)
+        ack = Ack(
+            self._worker,
+            self._assignment.generation,
+            self._assignment.ordinal,
+            0.0,
+            None if whole else self._done,
+            self._failed,
+            released,
+            [(kind, jobs, seconds) for kind, (jobs, seconds) in self._took.items()],
+        )
+        self._done, self._failed, self._took = [], [], {}
+        return ack
+
+    def _count(self, kind: str, seconds: float) -> None:
+        jobs, before = self._took.get(kind, (0, 0.0))
+        self._took[kind] = (jobs + 1, before + seconds)
+
+
+def failure(position: int, error: BaseException) -> Failure:
+    """What is reported of an error."""
+    text = f"{type(error).__name__}: {error}"[:ERROR_LETTERS]
+    delay = error.delay_seconds if isinstance(error, Retry) else None
+    return Failure(position, text, isinstance(error, Fatal), delay)
+
+
+class Running:
+    """The jobs that this process runs now, so that they can be stopped from outside."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._contexts: dict[Lease, tuple[JobContext, int | None]] = {}
+
+    def __len__(self) -> int:
+        return len(self._contexts)
+
+    def add(self, context: JobContext, thread: int | None) -> None:
+        """A job starts; `thread` is where its handler runs, if it can be interrupted there."""
+        with self._lock:
+            self._contexts[context.lease] = (context, thread)
+
+    def remove(self, context: JobContext) -> None:
+        """A job has ended; from now on nothing is thrown into its thread."""
+        with self._lock:
+            self._contexts.pop(context.lease, None)
+
+    def stop_late(self) -> float | None:
+        """Stop what is past its deadline; the next deadline."""
+        now = self._clock.monotonic()
+        for context in self._snapshot():
+            if context.deadline is not None and context.deadline <= now and not context.stopped:
+                self.stop(context.lease, OutOfTime)
+        return min((c.deadline for c in self._snapshot() if c.deadline is not None), default=None)
+
+    def stop(self, lease: Lease, reason: type[BaseException]) -> bool:
+        """Stop one job; whether it was running here."""
+        with self._lock:
+            context, thread = self._contexts.get(lease, (None, None))
+            if context is None:
+                return False
+            if thread is not None:
+                _throw(thread, reason)
+        context.stop(reason)
+        return True
+
+    def stop_all(self, reason: type[BaseException]) -> None:
+        """Stop every job: this worker's lease is over."""
+        for context in self._snapshot():
+            self.stop(context.lease, reason)
+
+    def leases(self) -> list[Lease]:
+        """The leases of what runs now."""
+        with self._lock:
+            return list(self._contexts)
+
+    def _snapshot(self) -> list[JobContext]:
+        with self._lock:
+            return [context for context, _ in self._contexts.values()]
+
+
+def _throw(thread: int, reason: type[BaseException]) -> None:
+    """Raise in another thread at its next bytecode.
+
+    A thread inside C code notices late; a statement that runs there is cancelled beside this.
+    Source: Python/C API, PyThreadState_SetAsyncExc.
+    """
+    ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(thread), ctypes.py_object(reason))
+
+
+class Runner:
+    """Runs one job at a time, in threads or on an event loop."""
+
+    def __init__(
+        self, queue: str, registry: Registry, running: Running, clock: Clock, keep: KeepValue
+    ) -> None:
+        self._queue = queue
+        self._registry = registry
+        self._running = running
+        self._clock = clock
+        self._keep = keep
+
+    def run(self, assignment: Assignment, row: JobRow, outcome: Outcome) -> None:
+        """Run one job in this thread."""
+        context, handler = self._prepared(assignment, row)
+        started = self._clock.monotonic()
+        ended = False
+        value: Any = None
+        token = entering(context)
+        try:
+            if handler is None:
+                raise Retry(f"no handler is called {row.kind!r} here")
+            self._running.add(context, threading.get_ident())
+            value = handler.function(**handler.arguments_for(row.payload, context))
+            self._running.remove(context)
+            ended = True
+        except Exception as error:  # noqa: BLE001 - whatever a handler raises is its job's failure
+            self._running.remove(context)
+            if not ended:  # else it was stopped a moment after its end
+                outcome.failed(row.position, row.kind, self._since(started), error)
+                return
+        finally:
+            leaving(token)
+        self._finish(context, handler, value, row, outcome, started)
+
+    def run_batch(
+        self, assignment: Assignment, rows: list[JobRow], handler: Handler, outcome: Outcome
+    ) -> None:
+        """Give a list of jobs of one kind to a handler of batches."""
+        contexts = [self._prepared(assignment, row)[0] for row in rows]
+        started = self._clock.monotonic()
+        error: BaseException | None = None
+        try:
+            for context in contexts:
+                self._running.add(
+                    context, threading.get_ident() if context is contexts[0] else None
+                )
+            handler.function(contexts)
+        except Exception as raised:  # noqa: BLE001 - whatever a handler raises is its jobs' failure
+            error = raised
+        finally:
+            for context in contexts:
+                self._running.remove(context)
+        each = self._since(started) / len(rows)
+        for row, context in zip(rows, contexts, strict=True):
+            failed = context.failure or (None if context.completed else error)
+            if failed is not None:
+                outcome.failed(row.position, row.kind, each, failed)
+            else:
+                outcome.done(row.position, row.kind, each)
+
+    async def run_async(self, assignment: Assignment, row: JobRow, outcome: Outcome) -> None:
+        """Run one job of a coroutine handler on the loop of this thread."""
+        context, handler = self._prepared(assignment, row)
+        started = self._clock.monotonic()
+        token = entering(context)
+        self._running.add(context, None)
+        try:
+            if handler is None:
+                raise Retry(f"no handler is called {row.kind!r} here")
+            async with asyncio.timeout(handler.options.timeout_seconds):
+                value = await handler.function(**handler.arguments_for(row.payload, context))
+        except TimeoutError as error:
+            outcome.failed(row.position, row.kind, self._since(started), OutOfTime(str(error)))
+            return
+        except Exception as error:  # noqa: BLE001 - whatever a handler raises is its job's failure
+            outcome.failed(row.position, row.kind, self._since(started), error)
+            return
+        finally:
+            self._running.remove(context)
+            leaving(token)
+        self._finish(context, handler, value, row, outcome, started)
+
+    def _finish(
+        self,
+        context: JobContext,
+        handler: Handler | None,
+        value: Any,
+        row: JobRow,
+        outcome: Outcome,
+        started: float,
+    ) -> None:
+        if handler is not None and handler.options.keep_result:
+            self._keep(context.job, True, value)
+        outcome.done(row.position, row.kind, self._since(started))
+
+    def _since(self, started: float) -> float:
+        return self._clock.monotonic() - started
+
+    def _prepared(self, assignment: Assignment, row: JobRow) -> tuple[JobContext, Handler | None]:
+        handler = self._registry.get(row.kind)
+        headers = {} if row.headers is None else msgspec.json.decode(row.headers, type=dict)
+        limit = handler.options.timeout_seconds if handler is not None else None
+        context = JobContext(
+            lease=Lease(self._queue, assignment.generation, assignment.ordinal, row.row),
+            job=headers.get("job") or row.row,
+            kind=row.kind,
+            key=row.key,
+            tenant=headers.get("tenant"),
+            attempt=row.attempt,
+            headers=headers,
+            payload=row.payload,
+            enqueued_at=row.at,
+            deadline=None if limit is None else self._clock.monotonic() + limit,
+            report=self._keep,
+        )
+        return context, handler
+
+
+def by_kind(rows: list[JobRow]) -> Iterator[tuple[str, list[JobRow]]]:
+    """Runs of adjacent jobs of one kind: what a batch handler is given at once."""
+    run: list[JobRow] = []
+    for row in rows:
+        if run and run[0].kind != row.kind:
+            yield run[0].kind, run
+            run = []
+        run.append(row)
+    if run:
+        yield run[0].kind, run

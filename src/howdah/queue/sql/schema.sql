@@ -1,0 +1,797 @@
+-- The queue: jobs on a log, reports on another, and a ledger that one dispatcher appends to.
+--
+-- howdah.queue                    one row per queue, never changed
+-- howdah.log_jobs_<queue>$...     the jobs: a log that producers emit into
+-- howdah.log_reports_<queue>$...  what workers and people tell the dispatcher: a log too
+-- howdah.queue_<queue>$ledger$0   one row per step of the dispatcher; two halves by generation
+-- howdah.queue_<queue>$claim$0    the claims of a step: which rows which worker was given
+-- howdah.queue_<queue>$settled$0  rows whose claim has ended outside the reports: completed in the
+--                                 job's own transaction, or revoked; the primary key lets one win
+--
+-- Only exceptions are mutable rows: howdah.queue_later_* (retries and schedules, by the hour they
+-- are due), queue_parked, queue_dead, queue_hold, queue_pause, queue_worker, queue_unique,
+-- queue_cron. `row` numbers come from the sequence of the jobs log, in every table.
+-- Segments of a locator: 0 and up is a segment of the jobs log, -1 a later table (its tid is the
+-- bucket), -2 the parked table.
+
+CREATE TABLE howdah.queue (
+    queue_id   int GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    name       text NOT NULL UNIQUE CHECK (name ~ '^[a-z][a-z0-9_]{0,15}$'),
+    created_at timestamptz NOT NULL DEFAULT clock_timestamp()
+);
+
+CREATE TABLE howdah.queue_parked (
+    queue_id int NOT NULL REFERENCES howdah.queue ON DELETE CASCADE,
+    row_id      bigint NOT NULL,
+    job      bigint NOT NULL,
+    kind     text NOT NULL,
+    key      text,
+    headers  jsonb,
+    payload  bytea NOT NULL,
+    at       timestamptz NOT NULL,
+    PRIMARY KEY (queue_id, row_id)
+);
+CREATE INDEX ON howdah.queue_parked (queue_id, key, row_id);
+CREATE INDEX ON howdah.queue_parked (queue_id, job);
+
+CREATE TABLE howdah.queue_dead (
+    queue_id int NOT NULL REFERENCES howdah.queue ON DELETE CASCADE,
+    job      bigint NOT NULL,
+    row_id      bigint NOT NULL,
+    kind     text NOT NULL,
+    key      text,
+    headers  jsonb,
+    payload  bytea NOT NULL,
+    at       timestamptz NOT NULL,
+    attempt  int NOT NULL,
+    reason   text NOT NULL,
+    error    text NOT NULL,
+    died_at  timestamptz NOT NULL,
+    PRIMARY KEY (queue_id, job)
+);
+CREATE INDEX ON howdah.queue_dead (queue_id, died_at);
+
+CREATE TABLE howdah.queue_hold (
+    queue_id int NOT NULL REFERENCES howdah.queue ON DELETE CASCADE,
+    key      text NOT NULL,
+    job      bigint,
+    policy   text NOT NULL,
+    since    timestamptz NOT NULL DEFAULT clock_timestamp(),
+    PRIMARY KEY (queue_id, key)
+);
+
+CREATE TABLE howdah.queue_pause (
+    queue_id int NOT NULL REFERENCES howdah.queue ON DELETE CASCADE,
+    kind     text,
+    tenant   text,
+    since    timestamptz NOT NULL,
+    UNIQUE (queue_id, kind, tenant)
+);
+
+CREATE TABLE howdah.queue_worker (
+    queue_id      int NOT NULL REFERENCES howdah.queue ON DELETE CASCADE,
+    name          text NOT NULL,
+    slots         int NOT NULL CHECK (slots > 0),
+    kinds         text[],
+    host          text NOT NULL,
+    pid           int NOT NULL,
+    registered_at timestamptz NOT NULL DEFAULT clock_timestamp(),
+    PRIMARY KEY (queue_id, name)
+);
+
+CREATE TABLE howdah.queue_unique (
+    queue_id int NOT NULL REFERENCES howdah.queue ON DELETE CASCADE,
+    digest   text NOT NULL,
+    job      bigint NOT NULL,
+    until    timestamptz,  -- null: until the job is finished
+    PRIMARY KEY (queue_id, digest)
+);
+CREATE INDEX ON howdah.queue_unique (until) WHERE until IS NOT NULL;
+
+CREATE TABLE howdah.queue_cron (
+    queue_id   int NOT NULL REFERENCES howdah.queue ON DELETE CASCADE,
+    name       text NOT NULL,
+    expression text NOT NULL,
+    zone       text NOT NULL,
+    catch_up   text NOT NULL CHECK (catch_up IN ('none', 'one', 'all')),
+    kind       text NOT NULL,
+    key        text,
+    headers    jsonb,
+    payload    bytea NOT NULL,
+    dealt_upto timestamptz NOT NULL DEFAULT clock_timestamp(),
+    PRIMARY KEY (queue_id, name)
+);
+
+-- A firing exists once, however many dispatchers believe that it is theirs.
+CREATE TABLE howdah.queue_fired (
+    queue_id int NOT NULL REFERENCES howdah.queue ON DELETE CASCADE,
+    name     text NOT NULL,
+    fire_at  timestamptz NOT NULL,
+    job      bigint NOT NULL,
+    PRIMARY KEY (queue_id, name, fire_at)
+);
+
+-- What the dispatcher counted since the row before; the newest row also says how full it is.
+CREATE TABLE howdah.queue_count (
+    queue_id int NOT NULL REFERENCES howdah.queue ON DELETE CASCADE,
+    at       timestamptz NOT NULL DEFAULT clock_timestamp(),
+    counts   jsonb NOT NULL,
+    PRIMARY KEY (queue_id, at)
+);
+
+-- Retries and schedules, by the hour they are due: eight buckets, and one for what is further off.
+-- Results and progress, by the hour they were written: three buckets.
+-- A bucket whose hour is over is truncated as soon as it is empty.
+DO $do$
+DECLARE
+    bucket text;
+BEGIN
+    FOREACH bucket IN ARRAY ARRAY['0', '1', '2', '3', '4', '5', '6', '7', 'far'] LOOP
+        EXECUTE format($ddl$
+            CREATE TABLE howdah.%1$I (
+                queue_id int NOT NULL,
+                row_id      bigint NOT NULL,
+                job      bigint NOT NULL,
+                due      timestamptz NOT NULL,
+                kind     text NOT NULL,
+                key      text,
+                headers  jsonb,
+                payload  bytea NOT NULL,
+                at       timestamptz NOT NULL,
+                PRIMARY KEY (queue_id, row_id)
+            );
+            CREATE INDEX ON howdah.%1$I (queue_id, due);
+            CREATE INDEX ON howdah.%1$I (queue_id, job);
+            $ddl$, 'queue_later_' || bucket);
+    END LOOP;
+    FOR number IN 0..2 LOOP
+        EXECUTE format($ddl$
+            CREATE TABLE howdah.%1$I (
+                queue_id int NOT NULL,
+                job      bigint NOT NULL,
+                at       timestamptz NOT NULL DEFAULT clock_timestamp(),
+                final    boolean NOT NULL,
+                value    jsonb NOT NULL
+            ) WITH (autovacuum_enabled = off);
+            CREATE INDEX ON howdah.%1$I (queue_id, job);
+            $ddl$, 'queue_result_' || number);
+    END LOOP;
+END
+$do$;
+
+CREATE FUNCTION howdah.queue_named(queue text) RETURNS howdah.queue
+    LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    its howdah.queue;
+BEGIN
+    SELECT * INTO its FROM howdah.queue AS q WHERE q.name = queue_named.queue;
+    IF NOT FOUND THEN
+        RAISE EXCEPTION 'there is no queue %', quote_literal(queue)
+            USING ERRCODE = 'HD003', HINT = format('SELECT howdah.create_queue(%L)', queue);
+    END IF;
+    RETURN its;
+END
+$$;
+
+-- Make a queue; nothing happens when it is there.
+CREATE FUNCTION howdah.create_queue(queue text) RETURNS howdah.queue
+    LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    its howdah.queue;
+BEGIN
+    IF queue !~ '^[a-z][a-z0-9_]{0,15}$' THEN
+        RAISE EXCEPTION '% is no name for a queue', quote_literal(queue)
+            USING ERRCODE = 'HD003',
+                  HINT = 'a lower-case letter, then up to 15 letters, digits or underscores';
+    END IF;
+    PERFORM pg_advisory_xact_lock(hashtextextended('howdah.queue ' || queue, 0));
+    SELECT * INTO its FROM howdah.queue AS q WHERE q.name = create_queue.queue;
+    IF FOUND THEN
+        RETURN its;
+    END IF;
+    INSERT INTO howdah.queue (name) VALUES (queue) RETURNING * INTO its;
+    PERFORM howdah.create_log('jobs_' || queue);
+    PERFORM howdah.create_log('reports_' || queue, 4);
+    PERFORM howdah.subscribe('jobs_' || queue, 'dispatch');
+    PERFORM howdah.subscribe('reports_' || queue, 'dispatch');
+    FOR half IN 0..1 LOOP
+        EXECUTE format($ddl$
+            CREATE TABLE howdah.%1$I (
+                generation  bigint PRIMARY KEY,
+                epoch       bigint NOT NULL,
+                at          timestamptz NOT NULL DEFAULT clock_timestamp(),
+                done        pg_snapshot NOT NULL,
+                read        pg_snapshot NOT NULL,
+                upto        pg_snapshot,
+                last_id     bigint NOT NULL DEFAULT 0,
+                heard       pg_snapshot NOT NULL,
+                floor       bigint NOT NULL,
+                moved       bigint[],
+                rates       jsonb,
+                rates_whole boolean NOT NULL DEFAULT false
+            ) WITH (autovacuum_enabled = off, fillfactor = 100);
+            CREATE TABLE howdah.%2$I (
+                generation bigint NOT NULL,
+                ordinal    int NOT NULL,
+                worker     text NOT NULL,
+                at         timestamptz NOT NULL DEFAULT clock_timestamp(),
+                rows       bigint[] NOT NULL,
+                segments   int[] NOT NULL,  -- one element: the same for every row
+                tids       text[] NOT NULL,
+                attempts   int[],           -- null: the first of each
+                PRIMARY KEY (generation, ordinal)
+            ) WITH (autovacuum_enabled = off, fillfactor = 100);
+            CREATE TABLE howdah.%3$I (
+                generation bigint NOT NULL,
+                ordinal    int NOT NULL,
+                row_id        bigint NOT NULL,
+                revoked    boolean NOT NULL,
+                PRIMARY KEY (generation, ordinal, row_id)
+            ) WITH (autovacuum_enabled = off, fillfactor = 100);
+            $ddl$, format('queue_%s$ledger$%s', queue, half),
+            format('queue_%s$claim$%s', queue, half), format('queue_%s$settled$%s', queue, half));
+    END LOOP;
+    EXECUTE format('INSERT INTO howdah.%I (generation, epoch, done, read, heard, floor)'
+                   ' VALUES (1, 0, ''1:1:'', ''1:1:'', ''1:1:'', 1)',
+                   format('queue_%s$ledger$0', queue));
+    PERFORM howdah.queue_grant(queue);
+    RETURN its;
+END
+$$;
+
+CREATE FUNCTION howdah.queue_grant(queue text) RETURNS void
+    LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    each_table text;
+BEGIN
+    FOR each_table IN
+        SELECT format('queue_%s$%s$%s', queue, part, half)
+        FROM unnest(ARRAY['ledger', 'claim', 'settled']) AS part, generate_series(0, 1) AS half
+    LOOP
+        IF to_regrole('howdah_worker') IS NOT NULL THEN
+            EXECUTE format('GRANT SELECT, INSERT ON howdah.%I TO howdah_worker', each_table);
+        END IF;
+        IF to_regrole('howdah_reader') IS NOT NULL THEN
+            EXECUTE format('GRANT SELECT ON howdah.%I TO howdah_reader', each_table);
+        END IF;
+    END LOOP;
+END
+$$;
+
+-- Remove a queue with every job in it.
+CREATE FUNCTION howdah.drop_queue(queue text) RETURNS void
+    LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    its howdah.queue := howdah.queue_named(queue);
+    each_table text;
+BEGIN
+    PERFORM howdah.drop_log('jobs_' || its.name);
+    PERFORM howdah.drop_log('reports_' || its.name);
+    FOR each_table IN
+        SELECT format('queue_%s$%s$%s', its.name, part, half)
+        FROM unnest(ARRAY['ledger', 'claim', 'settled']) AS part, generate_series(0, 1) AS half
+    LOOP
+        EXECUTE format('DROP TABLE howdah.%I', each_table);
+    END LOOP;
+    FOREACH each_table IN ARRAY ARRAY['later_0', 'later_1', 'later_2', 'later_3', 'later_4',
+        'later_5', 'later_6', 'later_7', 'later_far', 'result_0', 'result_1', 'result_2']
+    LOOP
+        EXECUTE format('DELETE FROM howdah.%I WHERE queue_id = $1', 'queue_' || each_table)
+        USING its.queue_id;
+    END LOOP;
+    DELETE FROM howdah.queue AS q WHERE q.queue_id = its.queue_id;
+END
+$$;
+
+-- Which later table holds what is due then. Seven hours ahead have a bucket of their own.
+CREATE FUNCTION howdah.queue_bucket(due timestamptz) RETURNS text
+    LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
+    RETURN CASE WHEN due < date_trunc('hour', statement_timestamp()) + interval '7 hours'
+        THEN (floor(extract(epoch FROM greatest(due, statement_timestamp())) / 3600)::bigint % 8)
+             ::text
+        ELSE 'far' END;
+
+-- Put a job off until it is due; its row.
+CREATE FUNCTION howdah.queue_put_later(
+    its howdah.queue, job bigint, due timestamptz, kind text, key text, headers jsonb,
+    payload bytea, at timestamptz
+) RETURNS bigint
+    LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    put bigint := nextval(format('howdah.%I', 'log_jobs_' || its.name || '$id'));
+BEGIN
+    EXECUTE format('INSERT INTO howdah.%I VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)',
+                   'queue_later_' || howdah.queue_bucket(due))
+    USING its.queue_id, put, coalesce(job, put), due, kind, key, headers, payload, at;
+    RETURN put;
+END
+$$;
+
+-- Enqueue a job in the caller's transaction; its id. With `digest`, only if no such job is there:
+-- then the id is that of the other, and `new` is false.
+CREATE FUNCTION howdah.enqueue(
+    queue text, kind text, payload jsonb DEFAULT '{}', key text DEFAULT NULL,
+    headers jsonb DEFAULT NULL, due timestamptz DEFAULT NULL,
+    digest text DEFAULT NULL, until timestamptz DEFAULT NULL, OUT job bigint, OUT new boolean
+)
+    LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    its howdah.queue := howdah.queue_named(queue);
+    jobs howdah.log := howdah.log_named('jobs_' || queue);
+    content bytea := convert_to(payload::text, 'UTF8');
+BEGIN
+    job := nextval(format('howdah.%I', 'log_jobs_' || queue || '$id'));
+    new := true;
+    IF digest IS NOT NULL THEN
+        INSERT INTO howdah.queue_unique AS u (queue_id, digest, job, until)
+        VALUES (its.queue_id, enqueue.digest, enqueue.job, enqueue.until)
+        ON CONFLICT ON CONSTRAINT queue_unique_pkey DO UPDATE
+        SET job = excluded.job, until = excluded.until
+        WHERE u.until < clock_timestamp();
+        IF NOT FOUND THEN
+            new := false;
+            SELECT u.job INTO job FROM howdah.queue_unique AS u
+            WHERE u.queue_id = its.queue_id AND u.digest = enqueue.digest;
+            RETURN;
+        END IF;
+        IF until IS NULL THEN
+            headers := coalesce(headers, '{}') || jsonb_build_object('unique', digest);
+        END IF;
+    END IF;
+    IF due > clock_timestamp() THEN
+        PERFORM howdah.queue_put_later(its, job, due, kind, key, coalesce(headers, '{}')
+            || jsonb_build_object('job', job), content, clock_timestamp());
+    ELSE
+        EXECUTE format('INSERT INTO howdah.%I (id, topic, key, headers, payload)'
+                       ' VALUES ($1, $2, $3, $4, $5)',
+                       'log_jobs_' || queue || '$' || howdah.log_current(jobs.log_id))
+        USING job, kind, key, headers, content;
+    END IF;
+END
+$$;
+
+-- One job by its locator, wherever its row stands; no row when it is there no more.
+CREATE FUNCTION howdah.queue_row(its howdah.queue, row_id bigint, segment int, tid text,
+    OUT kind text, OUT key text, OUT headers jsonb, OUT payload bytea, OUT at timestamptz)
+    LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+    IF segment >= 0 THEN
+        EXECUTE format('SELECT topic, key, headers, payload, at FROM howdah.%I'
+                       ' WHERE ctid = $1::tid AND id = $2', 'log_jobs_' || its.name || '$' || segment)
+        INTO kind, key, headers, payload, at USING tid, row_id;
+        IF kind IS NULL THEN  -- the table was rewritten: its rows have moved
+            EXECUTE format('SELECT topic, key, headers, payload, at FROM howdah.%I WHERE id = $1',
+                           'log_jobs_' || its.name || '$' || segment)
+            INTO kind, key, headers, payload, at USING row_id;
+        END IF;
+    ELSE
+        EXECUTE format('SELECT kind, key, headers, payload, at FROM howdah.%I AS t'
+                       ' WHERE t.queue_id = $1 AND t.row_id = $2',
+                       CASE segment WHEN -1 THEN 'queue_later_' || tid ELSE 'queue_parked' END)
+        INTO kind, key, headers, payload, at USING its.queue_id, row_id;
+    END IF;
+END
+$$;
+
+-- True, or HD001: the generation was taken, another dispatcher owns the queue now.
+CREATE FUNCTION howdah.queue_owned(won boolean) RETURNS boolean
+    LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+    IF won IS NOT TRUE THEN
+        RAISE EXCEPTION 'another dispatcher owns the queue now' USING ERRCODE = 'HD001';
+    END IF;
+    RETURN true;
+END
+$$;
+
+-- Everything of a step that is not plain claims, in the transaction of its append. `parts` has the
+-- fields of howdah.queue.model.Step by their names. Returns the settlements that a revoke could
+-- not take, and the jobs that a purge deleted.
+CREATE FUNCTION howdah.queue_apply(queue text, parts jsonb)
+    RETURNS TABLE (settled jsonb, dropped bigint[])
+    LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    its howdah.queue := howdah.queue_named(queue);
+    part jsonb;
+    found_row record;
+BEGIN
+    settled := '[]';
+    dropped := '{}';
+    FOR part IN SELECT * FROM jsonb_array_elements(parts -> 'later') LOOP
+        found_row := howdah.queue_row(its, (part ->> 'row')::bigint, (part ->> 'segment')::int,
+                                      part ->> 'tid');
+        PERFORM howdah.queue_put_later(
+            its, (part ->> 'job')::bigint, to_timestamp((part ->> 'due')::float8),
+            found_row.kind, found_row.key,
+            coalesce(found_row.headers, '{}') || jsonb_build_object(
+                'job', (part ->> 'job')::bigint, 'attempt', (part ->> 'attempt')::int,
+                'error', part ->> 'error'),
+            found_row.payload, found_row.at);
+    END LOOP;
+    FOR part IN SELECT * FROM jsonb_array_elements(parts -> 'dead') LOOP
+        found_row := howdah.queue_row(its, (part ->> 'row')::bigint, (part ->> 'segment')::int,
+                                      part ->> 'tid');
+        INSERT INTO howdah.queue_dead AS d (queue_id, job, row_id, kind, key, headers, payload, at,
+                                       attempt, reason, error, died_at)
+        VALUES (its.queue_id, (part ->> 'job')::bigint, (part ->> 'row')::bigint, found_row.kind,
+                found_row.key, found_row.headers, found_row.payload, found_row.at,
+                (part ->> 'attempt')::int, part ->> 'reason', part ->> 'error',
+                to_timestamp((part ->> 'at')::float8))
+        ON CONFLICT (queue_id, job) DO NOTHING;
+    END LOOP;
+    FOR part IN SELECT * FROM jsonb_array_elements(parts -> 'parks') LOOP
+        found_row := howdah.queue_row(its, (part ->> 'row')::bigint, (part ->> 'segment')::int,
+                                      part ->> 'tid');
+        INSERT INTO howdah.queue_parked (queue_id, row_id, job, kind, key, headers, payload, at)
+        VALUES (its.queue_id, (part ->> 'row')::bigint, (part ->> 'job')::bigint, found_row.kind,
+                found_row.key, found_row.headers, found_row.payload, found_row.at)
+        ON CONFLICT (queue_id, row_id) DO NOTHING;
+    END LOOP;
+    FOR part IN SELECT * FROM jsonb_array_elements(parts -> 'removed') LOOP
+        EXECUTE format('DELETE FROM howdah.%I AS t WHERE t.queue_id = $1 AND t.row_id = $2',
+            CASE (part ->> 'segment')::int WHEN -1 THEN 'queue_later_' || (part ->> 'tid')
+                 ELSE 'queue_parked' END)
+        USING its.queue_id, (part ->> 'row')::bigint;
+    END LOOP;
+    FOR part IN SELECT * FROM jsonb_array_elements(parts -> 'cancelled') LOOP
+        PERFORM howdah.queue_delete(its, (part #>> '{}')::bigint, NULL, NULL, NULL);
+    END LOOP;
+    FOR part IN SELECT * FROM jsonb_array_elements(parts -> 'purges') LOOP
+        dropped := dropped || howdah.queue_delete(
+            its, NULL, to_timestamp((part ->> 'at')::float8), part ->> 'kind', part ->> 'tenant');
+    END LOOP;
+    FOR part IN SELECT * FROM jsonb_array_elements(parts -> 'replays') LOOP
+        PERFORM howdah.queue_redrive(its, (part #>> '{}')::bigint);
+    END LOOP;
+    DELETE FROM howdah.queue_dead AS d
+    WHERE d.queue_id = its.queue_id
+      AND d.job IN (SELECT (j #>> '{}')::bigint FROM jsonb_array_elements(parts -> 'discards') AS j);
+    INSERT INTO howdah.queue_hold (queue_id, key, job, policy)
+    SELECT its.queue_id, h ->> 'key', (h ->> 'job')::bigint, h ->> 'policy'
+    FROM jsonb_array_elements(parts -> 'holds') AS h
+    ON CONFLICT (queue_id, key) DO UPDATE SET job = excluded.job, policy = excluded.policy;
+    DELETE FROM howdah.queue_hold AS h
+    WHERE h.queue_id = its.queue_id
+      AND h.key IN (SELECT k #>> '{}' FROM jsonb_array_elements(parts -> 'lifted') AS k);
+    IF jsonb_typeof(parts -> 'paused') = 'array' THEN
+        DELETE FROM howdah.queue_pause AS p WHERE p.queue_id = its.queue_id;
+        INSERT INTO howdah.queue_pause (queue_id, kind, tenant, since)
+        SELECT its.queue_id, p ->> 'kind', p ->> 'tenant', to_timestamp((p ->> 'at')::float8)
+        FROM jsonb_array_elements(parts -> 'paused') AS p;
+    END IF;
+    DELETE FROM howdah.queue_worker AS w
+    WHERE w.queue_id = its.queue_id
+      AND w.name IN (SELECT g #>> '{}' FROM jsonb_array_elements(parts -> 'gone') AS g);
+    DELETE FROM howdah.queue_unique AS u
+    WHERE u.queue_id = its.queue_id AND u.until IS NULL
+      AND u.digest IN (SELECT f #>> '{}' FROM jsonb_array_elements(parts -> 'freed') AS f);
+    settled := howdah.queue_revoke(its, parts -> 'revokes');
+    RETURN NEXT;
+END
+$$;
+
+-- Take rows away from their claims. The primary key decides between us and a worker that completes
+-- the job in its own transaction: we wait for it, and get back the rows that it won.
+CREATE FUNCTION howdah.queue_revoke(its howdah.queue, revokes jsonb) RETURNS jsonb
+    LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    part jsonb;
+    each_row bigint;
+    taken int;
+    settled jsonb := '[]';
+BEGIN
+    FOR part IN SELECT * FROM jsonb_array_elements(revokes) LOOP
+        FOR each_row IN SELECT (r #>> '{}')::bigint FROM jsonb_array_elements(part -> 'rows') AS r
+        LOOP
+            EXECUTE format(
+                'INSERT INTO howdah.%I VALUES ($1, $2, $3, true) ON CONFLICT DO NOTHING',
+                format('queue_%s$settled$%s', its.name, ((part ->> 'generation')::bigint >> 16) & 1))
+            USING (part ->> 'generation')::bigint, (part ->> 'ordinal')::int, each_row;
+            GET DIAGNOSTICS taken = ROW_COUNT;
+            IF taken = 0 THEN
+                settled := settled || jsonb_build_array(
+                    jsonb_build_array(part -> 'generation', part -> 'ordinal', each_row));
+            END IF;
+        END LOOP;
+    END LOOP;
+    RETURN settled;
+END
+$$;
+
+-- Delete waiting rows of the later and parked tables; the jobs that are gone.
+CREATE FUNCTION howdah.queue_delete(
+    its howdah.queue, job bigint, before timestamptz, kind text, tenant text
+) RETURNS bigint[]
+    LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    each_table text;
+    gone bigint[] := '{}';
+    part bigint[];
+BEGIN
+    FOREACH each_table IN ARRAY ARRAY['later_0', 'later_1', 'later_2', 'later_3', 'later_4',
+        'later_5', 'later_6', 'later_7', 'later_far', 'parked']
+    LOOP
+        EXECUTE format(
+            'WITH gone AS (DELETE FROM howdah.%I AS t WHERE t.queue_id = $1'
+            ' AND ($2 IS NULL OR t.job = $2) AND ($3 IS NULL OR t.at < $3)'
+            ' AND ($4 IS NULL OR t.kind = $4) AND ($5 IS NULL OR t.headers ->> ''tenant'' = $5)'
+            ' RETURNING t.job, t.headers),'
+            ' freed AS (DELETE FROM howdah.queue_unique AS u USING gone AS g'
+            '  WHERE u.queue_id = $1 AND u.until IS NULL AND u.digest = g.headers ->> ''unique'')'
+            ' SELECT array_agg(job) FROM gone', 'queue_' || each_table)
+        INTO part USING its.queue_id, job, before, kind, tenant;
+        gone := gone || coalesce(part, '{}');
+    END LOOP;
+    RETURN gone;
+END
+$$;
+
+-- Put a dead letter back into the jobs log, with fresh attempts.
+CREATE FUNCTION howdah.queue_redrive(its howdah.queue, job bigint) RETURNS boolean
+    LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    dead howdah.queue_dead;
+    jobs howdah.log := howdah.log_named('jobs_' || its.name);
+BEGIN
+    DELETE FROM howdah.queue_dead AS d
+    WHERE d.queue_id = its.queue_id AND d.job = queue_redrive.job RETURNING * INTO dead;
+    IF NOT FOUND THEN
+        RETURN false;
+    END IF;
+    EXECUTE format('INSERT INTO howdah.%I (topic, key, headers, payload) VALUES ($1, $2, $3, $4)',
+                   'log_jobs_' || its.name || '$' || howdah.log_current(jobs.log_id))
+    USING dead.kind, dead.key,
+          (coalesce(dead.headers, '{}') - 'attempt' - 'error' - 'expires')
+              || jsonb_build_object('job', dead.job), dead.payload;
+    RETURN true;
+END
+$$;
+
+-- Complete a job in the caller's transaction: HD001 when it was taken away, and then the caller's
+-- transaction must not commit. The lease token is (generation, ordinal, row).
+CREATE FUNCTION howdah.complete(queue text, generation bigint, ordinal int, row_id bigint) RETURNS void
+    LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    taken int;
+    held boolean;
+BEGIN
+    EXECUTE format('SELECT $3 = ANY (c.rows) FROM howdah.%I AS c'
+                   ' WHERE c.generation = $1 AND c.ordinal = $2',
+                   format('queue_%s$claim$%s', queue, (generation >> 16) & 1))
+    INTO held USING generation, ordinal, row_id;
+    IF held IS TRUE THEN
+        EXECUTE format('INSERT INTO howdah.%I VALUES ($1, $2, $3, false) ON CONFLICT DO NOTHING',
+                       format('queue_%s$settled$%s', queue, (generation >> 16) & 1))
+        USING generation, ordinal, row_id;
+        GET DIAGNOSTICS taken = ROW_COUNT;
+    END IF;
+    IF held IS NOT TRUE OR taken = 0 THEN
+        RAISE EXCEPTION 'the job was taken away from this worker'
+            USING ERRCODE = 'HD001', HINT = 'roll back; another attempt does the work';
+    END IF;
+END
+$$;
+
+-- Fire a schedule: the firing and its job commit together, and a firing exists once.
+CREATE FUNCTION howdah.queue_fire(queue text, schedule text, fire_at timestamptz) RETURNS bigint
+    LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    its howdah.queue := howdah.queue_named(queue);
+    jobs howdah.log := howdah.log_named('jobs_' || queue);
+    planned howdah.queue_cron;
+    fired bigint := nextval(format('howdah.%I', 'log_jobs_' || queue || '$id'));
+BEGIN
+    SELECT * INTO planned FROM howdah.queue_cron AS c
+    WHERE c.queue_id = its.queue_id AND c.name = schedule;
+    IF NOT FOUND THEN
+        RETURN NULL;
+    END IF;
+    INSERT INTO howdah.queue_fired (queue_id, name, fire_at, job)
+    VALUES (its.queue_id, schedule, queue_fire.fire_at, fired) ON CONFLICT DO NOTHING;
+    IF NOT FOUND THEN
+        RETURN NULL;
+    END IF;
+    EXECUTE format('INSERT INTO howdah.%I (id, topic, key, headers, payload)'
+                   ' VALUES ($1, $2, $3, $4, $5)',
+                   'log_jobs_' || queue || '$' || howdah.log_current(jobs.log_id))
+    USING fired, planned.kind, planned.key,
+          coalesce(planned.headers, '{}')
+              || jsonb_build_object('schedule', schedule, 'fire_at', extract(epoch FROM fire_at)),
+          planned.payload;
+    UPDATE howdah.queue_cron AS c SET dealt_upto = greatest(c.dealt_upto, fire_at)
+    WHERE c.queue_id = its.queue_id AND c.name = schedule;
+    RETURN fired;
+END
+$$;
+
+-- The buckets of later and result tables whose hour is over are emptied; what is far off and comes
+-- near moves into its hour; old ledger halves go. Cheap when there is nothing to do.
+CREATE FUNCTION howdah.queue_maintain(queue text) RETURNS TABLE (action text, detail text)
+    LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    its howdah.queue := howdah.queue_named(queue);
+    this_hour bigint := floor(extract(epoch FROM clock_timestamp()) / 3600)::bigint;
+    target text;
+    near record;
+BEGIN
+    IF NOT pg_try_advisory_xact_lock(hashtextextended('howdah.queue maintenance', 0)) THEN
+        RETURN;
+    END IF;
+    -- Rows that are due soon stay where they are: a dispatcher may have read their place already.
+    FOR near IN
+        SELECT DISTINCT howdah.queue_bucket(f.due) AS bucket FROM howdah.queue_later_far AS f
+        WHERE f.queue_id = its.queue_id AND f.due > clock_timestamp() + interval '5 minutes'
+          AND f.due < date_trunc('hour', statement_timestamp()) + interval '7 hours'
+    LOOP
+        EXECUTE format(
+            'WITH near AS (DELETE FROM howdah.queue_later_far AS f WHERE f.queue_id = $1'
+            ' AND f.due > clock_timestamp() + interval ''5 minutes'''
+            ' AND howdah.queue_bucket(f.due) = $2 RETURNING f.*)'
+            ' INSERT INTO howdah.%I SELECT * FROM near', 'queue_later_' || near.bucket)
+        USING its.queue_id, near.bucket;
+        RETURN QUERY SELECT 'moved', near.bucket;
+    END LOOP;
+    FOREACH target IN ARRAY ARRAY['queue_later_' || (this_hour + 7) % 8,
+                                  'queue_result_' || (this_hour + 1) % 3]
+    LOOP
+        RETURN QUERY SELECT 'emptied', target
+            WHERE howdah.queue_empty(target, target LIKE 'queue_result_%');
+    END LOOP;
+    FOR target IN
+        SELECT format('queue_%s$%s$%s', queue, part, half)
+        FROM unnest(ARRAY['claim', 'settled', 'ledger']) AS part, generate_series(0, 1) AS half
+    LOOP
+        RETURN QUERY SELECT 'trimmed', target WHERE howdah.queue_trim(queue, target);
+    END LOOP;
+    DELETE FROM howdah.queue_unique AS u WHERE u.until < clock_timestamp();
+    DELETE FROM howdah.queue_fired AS f WHERE f.fire_at < clock_timestamp() - interval '40 days';
+    DELETE FROM howdah.queue_count AS c
+    WHERE c.queue_id = its.queue_id AND c.at < clock_timestamp() - interval '7 days';
+END
+$$;
+
+-- Truncate a bucket if nothing is in it, or whatever is in it; whether that was done.
+CREATE FUNCTION howdah.queue_empty(target text, anyway boolean) RETURNS boolean
+    LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    occupied boolean;
+BEGIN
+    IF pg_relation_size(to_regclass(format('howdah.%I', target))) = 0 THEN
+        RETURN false;
+    END IF;
+    EXECUTE format('LOCK TABLE howdah.%I IN ACCESS EXCLUSIVE MODE NOWAIT', target);
+    EXECUTE format('SELECT EXISTS (SELECT FROM howdah.%I)', target) INTO occupied;
+    IF occupied AND NOT anyway THEN
+        RETURN false;
+    END IF;
+    EXECUTE format('TRUNCATE howdah.%I', target);
+    RETURN true;
+EXCEPTION WHEN lock_not_available THEN
+    RETURN false;
+END
+$$;
+
+-- Truncate the half of a ledger whose generations no rebuild would read; whether that was done.
+CREATE FUNCTION howdah.queue_trim(queue text, target text) RETURNS boolean
+    LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    newest record := howdah.queue_newest(queue);
+    half int := right(target, 1)::int;
+    stale boolean;
+BEGIN
+    IF half = (newest.generation >> 16) & 1 OR newest.generation & 65535 < 32768
+        OR pg_relation_size(to_regclass(format('howdah.%I', target))) = 0
+    THEN
+        RETURN false;
+    END IF;
+    EXECUTE format('LOCK TABLE howdah.%I IN ACCESS EXCLUSIVE MODE NOWAIT', target);
+    EXECUTE format('SELECT max(generation) < $1 FROM howdah.%I', target)
+    INTO stale USING newest.floor;
+    IF stale IS NOT TRUE THEN
+        RETURN false;
+    END IF;
+    EXECUTE format('TRUNCATE howdah.%I', target);
+    RETURN true;
+EXCEPTION WHEN lock_not_available THEN
+    RETURN false;
+END
+$$;
+
+-- The newest row of the dispatcher's ledger.
+CREATE FUNCTION howdah.queue_newest(
+    queue text, OUT generation bigint, OUT epoch bigint, OUT at timestamptz, OUT done pg_snapshot,
+    OUT read pg_snapshot, OUT upto pg_snapshot, OUT last_id bigint, OUT heard pg_snapshot,
+    OUT floor bigint
+)
+    LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+    EXECUTE format(
+        'SELECT generation, epoch, at, done, read, upto, last_id, heard, floor'
+        ' FROM ((SELECT * FROM howdah.%I ORDER BY generation DESC LIMIT 1) UNION ALL'
+        ' (SELECT * FROM howdah.%I ORDER BY generation DESC LIMIT 1)) AS both_halves'
+        ' ORDER BY generation DESC LIMIT 1',
+        format('queue_%s$ledger$0', queue), format('queue_%s$ledger$1', queue))
+    INTO generation, epoch, at, done, read, upto, last_id, heard, floor;
+END
+$$;
+
+-- Rows of the later tables that are due between two times, oldest first.
+CREATE FUNCTION howdah.queue_due(queue text, since timestamptz, upto timestamptz, max_rows int)
+    RETURNS TABLE (row_id bigint, bucket text, job bigint, kind text, key text, headers jsonb,
+                   at timestamptz, due timestamptz)
+    LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp SET enable_seqscan = off
+AS $$
+DECLARE
+    its howdah.queue := howdah.queue_named(queue);
+BEGIN
+    RETURN QUERY
+    SELECT l.row_id, l.bucket, l.job, l.kind, l.key, l.headers, l.at, l.due FROM (
+        SELECT '0' AS bucket, b.* FROM howdah.queue_later_0 AS b
+        WHERE b.queue_id = its.queue_id AND b.due >= since AND b.due <= upto
+        UNION ALL SELECT '1', b.* FROM howdah.queue_later_1 AS b
+        WHERE b.queue_id = its.queue_id AND b.due >= since AND b.due <= upto
+        UNION ALL SELECT '2', b.* FROM howdah.queue_later_2 AS b
+        WHERE b.queue_id = its.queue_id AND b.due >= since AND b.due <= upto
+        UNION ALL SELECT '3', b.* FROM howdah.queue_later_3 AS b
+        WHERE b.queue_id = its.queue_id AND b.due >= since AND b.due <= upto
+        UNION ALL SELECT '4', b.* FROM howdah.queue_later_4 AS b
+        WHERE b.queue_id = its.queue_id AND b.due >= since AND b.due <= upto
+        UNION ALL SELECT '5', b.* FROM howdah.queue_later_5 AS b
+        WHERE b.queue_id = its.queue_id AND b.due >= since AND b.due <= upto
+        UNION ALL SELECT '6', b.* FROM howdah.queue_later_6 AS b
+        WHERE b.queue_id = its.queue_id AND b.due >= since AND b.due <= upto
+        UNION ALL SELECT '7', b.* FROM howdah.queue_later_7 AS b
+        WHERE b.queue_id = its.queue_id AND b.due >= since AND b.due <= upto
+        UNION ALL SELECT 'far', b.* FROM howdah.queue_later_far AS b
+        WHERE b.queue_id = its.queue_id AND b.due >= since AND b.due <= upto
+    ) AS l
+    ORDER BY l.due, l.row_id LIMIT max_rows;
+END
+$$;
+
+-- When the next row of the later tables is due; null when there is none.
+CREATE FUNCTION howdah.queue_next_due(queue text, since timestamptz) RETURNS timestamptz
+    LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
+AS $$
+    SELECT min(d.due) FROM howdah.queue_due(queue, since, 'infinity', 1) AS d
+$$;
+
+-- Rows of the later and parked tables by their numbers.
+CREATE FUNCTION howdah.queue_outside(queue text, rows bigint[])
+    RETURNS TABLE (row_id bigint, segment int, tid text, kind text, key text, headers jsonb,
+                   payload bytea, at timestamptz)
+    LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    its howdah.queue := howdah.queue_named(queue);
+    bucket text;
+BEGIN
+    FOREACH bucket IN ARRAY ARRAY['0', '1', '2', '3', '4', '5', '6', '7', 'far'] LOOP
+        RETURN QUERY EXECUTE format(
+            'SELECT l.row_id, -1, $3, l.kind, l.key, l.headers, l.payload, l.at'
+            ' FROM howdah.%I AS l WHERE l.queue_id = $1 AND l.row_id = ANY ($2)',
+            'queue_later_' || bucket) USING its.queue_id, rows, bucket;
+    END LOOP;
+    RETURN QUERY SELECT p.row_id, -2, '', p.kind, p.key, p.headers, p.payload, p.at
+    FROM howdah.queue_parked AS p
+    WHERE p.queue_id = its.queue_id AND p.row_id = ANY (rows);
+END
+$$;

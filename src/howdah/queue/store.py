@@ -1,0 +1,434 @@
+"""The dispatcher's only steps on the database.
+
+Owns the statements that read jobs and reports and append to the ledger, and what their rows mean.
+Must never decide: that is `decide.py`'s.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import msgspec
+
+from howdah import query
+from howdah.driver import Batch, Query, Row, Statement, Steps, statement
+from howdah.errors import Moved
+from howdah.queue.cron import Schedule
+from howdah.queue.model import (
+    LATER,
+    Claim,
+    ClaimRow,
+    Hold,
+    Job,
+    Page,
+    Pause,
+    RateState,
+    Record,
+    Registered,
+    Report,
+    Settlement,
+    Step,
+)
+
+_DISPATCH = query.load("howdah.queue", "sql/dispatch.sql")
+_HALF = 16  # generations change the half of a ledger every 2**16; see schema.sql
+_PAGE_ROWS = 5_000
+_REPORT = msgspec.json.Decoder(Report)
+
+
+class Ledger(msgspec.Struct, frozen=True, kw_only=True):
+    """The newest row of the ledger: who owns the queue, and how far it has come.
+
+    Every job row visible in `done` is finished. Jobs are read up to the snapshot `read`, and inside
+    the window from there to `upto` up to `last_id`; reports are heard up to `heard`.
+    """
+
+    generation: int
+    epoch: int
+    done: str
+    read: str
+    upto: str | None
+    last_id: int
+    heard: str
+    floor: int
+    age_seconds: float = 0.0
+    now: float = 0.0
+
+
+class Look(msgspec.Struct, frozen=True, kw_only=True):
+    """One look at both logs: the server's time, and what could be read."""
+
+    now: float
+    upto: str
+    jobs: bool
+    reports: bool
+
+
+class Headers(msgspec.Struct, frozen=True):
+    """The options of a job that travel in the headers of its row."""
+
+    job: int = 0
+    attempt: int = 0
+    priority: int = 0
+    tenant: str | None = None
+    max_attempts: int = 0
+    expires: float | None = None
+    unique: str | None = None
+
+
+_HEADERS = msgspec.json.Decoder(Headers)
+
+
+def open_queue(queue: str) -> Steps[int]:
+    """The queue's id; `BadInput` when there is none."""
+    ((queue_id,),) = yield _plain("open_queue")(queue=queue)
+    return int(queue_id)
+
+
+def newest(queue: str) -> Steps[Ledger]:
+    """The newest row of the ledger."""
+    (row,) = yield _plain("newest")(queue=queue)
+    return Ledger(**dict(zip(Ledger.__struct_fields__, row, strict=True)))
+
+
+def elect(queue: str) -> Steps[bool]:
+    """Ask to be the queue's dispatcher as far as sessions go; it is a hint, not a right."""
+    ((elected,),) = yield _plain("elect")(queue=queue)
+    return bool(elected)
+
+
+def resign(queue: str) -> Steps[None]:
+    """Let another session be the dispatcher."""
+    yield _plain("resign")(queue=queue)
+
+
+def look(queue: str, read: str, heard: str) -> Steps[Look]:
+    """Look at both logs at once; takes no transaction id."""
+    asked = _named(
+        "look", jobs=f"howdah.log_jobs_{queue}$peek", reports=f"howdah.log_reports_{queue}$peek"
+    )(jobs_seen=read, heard=heard)
+    rows = yield from _unmoved(asked)
+    now, upto, jobs, reports = rows[0]
+    return Look(now=now, upto=upto, jobs=jobs, reports=reports)
+
+
+def jobs_page(
+    queue: str, window: int, seen: str, upto: str, last_id: int, max_rows: int
+) -> Steps[list[Job]]:
+    """The next jobs of a window, in order."""
+    rows = yield from _unmoved(
+        _named("jobs_page", function=f"howdah.log_jobs_{queue}$page")(
+            seen=seen, upto=upto, last_id=last_id, max_rows=max_rows
+        )
+    )
+    return jobs_of(rows, window)
+
+
+def jobs_of(rows: Iterable[Row], window: int) -> list[Job]:
+    """Jobs from rows of (row, segment, tid, kind, key, headers, at)."""
+    jobs = []
+    for row, segment, tid, kind, key, headers, at in rows:
+        if headers is None:
+            jobs.append(Job(row, segment, tid, window, kind, at, key))
+        else:
+            job = _HEADERS.decode(headers)
+            jobs.append(
+                Job(
+                    row,
+                    segment,
+                    tid,
+                    window,
+                    kind,
+                    at,
+                    key,
+                    job.tenant,
+                    job.priority,
+                    job.attempt,
+                    job.max_attempts,
+                    job.expires,
+                    job.unique,
+                    job.job,
+                )
+            )
+    return jobs
+
+
+def reports(queue: str, heard: str, upto: str) -> Steps[list[Report]]:
+    """Every report of a window, in order, each with the server's time at which it was written."""
+    told: list[Report] = []
+    last_id = 0
+    while True:
+        rows = yield from _unmoved(
+            _named("reports_page", function=f"howdah.log_reports_{queue}$page")(
+                seen=heard, upto=upto, last_id=last_id, max_rows=_PAGE_ROWS
+            )
+        )
+        told += [msgspec.structs.replace(_REPORT.decode(payload), at=at) for _, payload, at in rows]
+        if len(rows) < _PAGE_ROWS:
+            return told
+        last_id = rows[-1][0]
+
+
+def due(queue: str, since: float | None, upto: float, max_rows: int) -> Steps[list[Job]]:
+    """Jobs of the later tables whose time has come; `since` None means from the beginning."""
+    rows = yield _plain("due")(queue=queue, since=since or 0.0, upto=upto, max_rows=max_rows)
+    return jobs_of(
+        (
+            (row, LATER, bucket, kind, key, _with_job(headers, job), at)
+            for row, bucket, job, kind, key, headers, at, _ in rows
+        ),
+        0,
+    )
+
+
+def parked(queue_id: int, key: str, after: int, max_rows: int) -> Steps[list[Job]]:
+    """The parked jobs of a key after a row, in order."""
+    rows = yield _plain("parked_rows")(queue_id=queue_id, key=key, after=after, max_rows=max_rows)
+    return jobs_of(rows, 0)
+
+
+def append(queue: str, ledger: Ledger, step: Step) -> Steps[Applied]:
+    """Append one step, whole; `Superseded` when another dispatcher owns the queue."""
+    appended = _appending(queue, ledger, step)
+    parts = exceptional(step)
+    if parts is None:
+        yield appended
+        return Applied()
+    rows = yield Batch((appended, _plain("apply")(queue=queue, parts=parts)))
+    settled, dropped = rows[0]
+    triples = msgspec.json.decode(settled, type=list[tuple[int, int, int]])
+    return Applied(settled=frozenset(triples), dropped=tuple(dropped))
+
+
+class Applied(msgspec.Struct, frozen=True, kw_only=True):
+    """What the database answered to a step."""
+
+    settled: frozenset[Settlement] = frozenset()
+    dropped: tuple[int, ...] = ()
+
+
+def take_over(queue: str, ledger: Ledger) -> Steps[Ledger]:
+    """Own the queue from now on: the same place under the next epoch, as the next generation."""
+    mine = msgspec.structs.replace(ledger, generation=ledger.generation + 1, epoch=ledger.epoch + 1)
+    empty = Step(generation=mine.generation, at=mine.now, urgent=False, floor=mine.floor)
+    yield _appending(queue, mine, empty)
+    return mine
+
+
+def exceptional(step: Step) -> str | None:
+    """What of a step goes to `howdah.queue_apply`, as JSON; None when there is nothing."""
+    parts: dict[str, Any] = {
+        "later": [_placed(each.job) | {"due": each.due, "attempt": each.attempt,
+                                       "error": each.error} for each in step.later],
+        "dead": [_placed(each.job) | {"attempt": each.attempt, "reason": each.reason,
+                                      "error": each.error, "at": each.at} for each in step.dead],
+        "parks": [_placed(job) for job in step.parks],
+        "removed": [_placed(job) for job in step.removed],
+        "revokes": step.revokes,
+        "holds": step.holds,
+        "lifted": step.lifted,
+        "cancelled": step.cancelled,
+        "purges": step.purges,
+        "replays": step.replays,
+        "discards": step.discards,
+        "gone": step.gone,
+        "freed": step.freed,
+    }  # fmt: skip
+    found = {name: value for name, value in parts.items() if value}
+    if step.paused is not None:
+        found["paused"] = step.paused
+    return msgspec.json.encode(found).decode() if found else None
+
+
+def _placed(job: Job) -> dict[str, Any]:
+    return {"row": job.row, "segment": job.segment, "tid": job.tid, "job": job.identity}
+
+
+def _appending(queue: str, ledger: Ledger, step: Step) -> Query:
+    half = (ledger.generation >> _HALF) & 1
+    rates = msgspec.json.encode(step.rates).decode() if step.rates else None
+    return _named(
+        "append",
+        ledger=f"howdah.queue_{queue}$ledger${half}",
+        other=f"howdah.queue_{queue}$ledger${half ^ 1}",
+        claims=f"howdah.queue_{queue}$claim${half}",
+    )(
+        generation=ledger.generation,
+        epoch=ledger.epoch,
+        done=ledger.done,
+        read=ledger.read,
+        upto=ledger.upto,
+        last_id=ledger.last_id,
+        heard=ledger.heard,
+        floor=step.floor,
+        moved=list(step.moved) or None,
+        rates=rates,
+        rates_whole=step.rates_whole,
+        **_flat(step.claims),
+    )
+
+
+def _flat(claims: Sequence[Claim]) -> dict[str, list[Any]]:
+    """Claims as arrays: one element per claim, and one per job with where each claim begins."""
+    jobs = [job for claim in claims for job in claim.jobs]
+    firsts, lasts = [], []
+    begin = 1
+    for claim in claims:
+        firsts.append(begin)
+        begin += len(claim.jobs)
+        lasts.append(begin - 1)
+    segments = [{job.segment for job in claim.jobs} for claim in claims]
+    return {
+        "ordinals": [claim.ordinal for claim in claims],
+        "workers": [claim.worker for claim in claims],
+        "firsts": firsts,
+        "lasts": lasts,
+        "same_segments": [next(iter(each)) if len(each) == 1 else None for each in segments],
+        "retried": [any(job.attempt for job in claim.jobs) for claim in claims],
+        "rows": [job.row for job in jobs],
+        "segments": [job.segment for job in jobs],
+        "tids": [job.tid for job in jobs],
+        "attempts": [job.attempt + 1 for job in jobs],
+    }
+
+
+# What a new dispatcher starts from.
+
+
+def record(queue: str, queue_id: int, ledger: Ledger) -> Steps[Record]:
+    """Everything durable about a queue whose ledger nobody else can append to any more.
+
+    Window 1 is what lies between `done` and `read`; window 2, if there is one, is the window that
+    was being read.
+    """
+    kept = yield _halves("record_ledger", queue, ledger)
+    claims = yield _halves("record_claims", queue, ledger)
+    settled = yield _halves("record_settled", queue, ledger)
+    holds = yield _plain("record_holds")(queue_id=queue_id)
+    keys = yield _plain("record_parked_keys")(queue_id=queue_id)
+    pauses = yield _plain("record_pauses")(queue_id=queue_id)
+    workers = yield _plain("record_workers")(queue_id=queue_id)
+    pages = yield from _read_pages(queue, ledger)
+    heard = yield from reports(queue, ledger.done, ledger.heard)
+    named = [row for _, _, _, rows, _ in claims for row in rows]
+    outside = yield _plain("outside")(queue=queue, rows=named)
+    return Record(
+        generation=ledger.generation,
+        floor=ledger.floor,
+        claims=[ClaimRow(*row) for row in claims],
+        jobs=pages,
+        outside=jobs_of(outside, 0),
+        reports=heard,
+        moved=frozenset(row for _, moved, _, _ in kept for row in moved or ()),
+        revoked=frozenset(tuple(each[:3]) for each in settled if each[3]),
+        settled=frozenset(tuple(each[:3]) for each in settled if not each[3]),
+        holds=[Hold(*row) for row in holds],
+        parked_keys=frozenset(key for (key,) in keys),
+        paused=[Pause(*row) for row in pauses],
+        workers=[
+            Registered(name, slots, frozenset(kinds) if kinds is not None else None, at)
+            for name, slots, kinds, at in workers
+        ],
+        rates=[_rates(rates) for _, _, rates, _ in kept if rates is not None],
+    )
+
+
+def _read_pages(queue: str, ledger: Ledger) -> Steps[list[Page]]:
+    """The job rows that the last dispatcher had read and not finished with."""
+    pages: list[Page] = []
+    last_id = 0
+    while True:
+        jobs = yield from jobs_page(queue, 1, ledger.done, ledger.read, last_id, _PAGE_ROWS)
+        pages.append(Page(1, jobs, len(jobs) < _PAGE_ROWS))
+        if pages[-1].complete:
+            break
+        last_id = jobs[-1].row
+    last_id = 0
+    while ledger.upto is not None and last_id < ledger.last_id:
+        jobs = yield from jobs_page(queue, 2, ledger.read, ledger.upto, last_id, _PAGE_ROWS)
+        read = [job for job in jobs if job.row <= ledger.last_id]
+        pages.append(Page(2, read, False))
+        last_id = jobs[-1].row if jobs else ledger.last_id
+    return pages
+
+
+def _rates(text: str) -> dict[str, RateState]:
+    return msgspec.json.decode(text, type=dict[str, RateState])
+
+
+def _halves(block: str, queue: str, ledger: Ledger) -> Query:
+    part = {"record_ledger": "ledger", "record_claims": "claim", "record_settled": "settled"}[block]
+    names = {
+        "record_ledger": ("ledger", "other"),
+        "record_claims": ("claims", "other_claims"),
+        "record_settled": ("settled", "other_settled"),
+    }[block]
+    tables = {name: f"howdah.queue_{queue}${part}${half}" for half, name in enumerate(names)}
+    return _named(block, **tables)(floor=ledger.floor)
+
+
+# Schedules, counts, maintenance.
+
+
+class Planned(msgspec.Struct, frozen=True):
+    """A schedule by its name, and up to when it is dealt with."""
+
+    name: str
+    schedule: Schedule
+    dealt_upto: float
+
+
+def schedules(queue_id: int) -> Steps[list[Planned]]:
+    """The schedules of a queue."""
+    rows = yield _plain("schedules")(queue_id=queue_id)
+    return [
+        Planned(name, Schedule(expression=expression, zone=zone, catch_up=catch_up), upto)
+        for name, expression, zone, catch_up, upto in rows
+    ]
+
+
+def fire(queue: str, schedule: str, fire_at: float) -> Steps[int | None]:
+    """Fire a schedule once: its job, or None when it has fired already."""
+    ((job,),) = yield _plain("fire")(queue=queue, schedule=schedule, fire_at=fire_at)
+    return None if job is None else int(job)
+
+
+def dealt(queue_id: int, schedule: str, upto: float) -> Steps[None]:
+    """Remember up to when a schedule is dealt with."""
+    yield _plain("dealt")(queue_id=queue_id, schedule=schedule, upto=upto)
+
+
+def count(queue_id: int, counts: dict[str, Any]) -> Steps[None]:
+    """Append what was counted."""
+    yield _plain("count")(queue_id=queue_id, counts=msgspec.json.encode(counts).decode())
+
+
+def maintain(queue: str) -> Steps[list[Row]]:
+    """Empty what is over."""
+    return (yield _plain("maintain_queue")(queue=queue))
+
+
+def _with_job(headers: str | None, job: int) -> str:
+    if headers is None:
+        return f'{{"job":{job}}}'
+    return headers
+
+
+def _unmoved(asked: Query) -> Steps[list[Row]]:
+    """Ask again when the log's tables were replaced at that moment; it happens rarely."""
+    try:
+        return (yield asked)
+    except Moved:
+        return (yield asked)
+
+
+@functools.lru_cache(maxsize=64)
+def _plain(block: str) -> Statement:
+    return statement(_DISPATCH, block)
+
+
+@functools.lru_cache(maxsize=256)
+def _named(block: str, **identifiers: str) -> Statement:
+    return statement(_DISPATCH, block, **identifiers)  # type: ignore[arg-type] # names of tables only

@@ -1,0 +1,406 @@
+"""A worker process: crews that run jobs, and the threads that connect them to the database.
+
+Owns the threads, their connections and the life of the process. Must never run a job outside of a
+crew.
+
+Threads: one *fetches* claims and payloads, one *sends* reports, one *beats* (heartbeat, deadlines,
+what was taken away), one is a *candidate* for the queue's dispatcher. Each has a connection of its
+own and begins anew after every error that may pass.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import secrets
+import socket
+import threading
+from collections import deque
+from collections.abc import Callable, Sequence
+from contextlib import closing
+from typing import Annotated, Any
+
+import msgspec
+import psycopg
+from msgspec import Meta
+
+from howdah.clock import SYSTEM_CLOCK, Clock
+from howdah.driver import run
+from howdah.errors import CouldNot, HowdahError, Superseded, from_database
+from howdah.log import Log
+from howdah.postgres import connect
+from howdah.queue import desk, store
+from howdah.queue.crew import AsyncCrew, Crew, Given, ThreadCrew
+from howdah.queue.desk import Assignment
+from howdah.queue.dispatch import Dispatching
+from howdah.queue.handler import Cancelled, Registry
+from howdah.queue.model import Claim, Draining, Heartbeat, Left, Registered, Report
+from howdah.queue.policy import QueuePolicy
+from howdah.queue.process_crew import ProcessCrew
+from howdah.queue.running import Runner, Running
+
+LOGGER = logging.getLogger("howdah.queue")
+Seconds = Annotated[float, Meta(gt=0)]
+
+
+class WorkerOptions(msgspec.Struct, frozen=True, kw_only=True):
+    """How a worker process works."""
+
+    threads: Annotated[int, Meta(ge=1, le=1000)] = 8
+    async_slots: Annotated[int, Meta(ge=1, le=10_000)] = 100
+    processes: Annotated[int, Meta(ge=1, le=256)] = 2
+    dispatch: bool = True  # whether this process is a candidate for the dispatcher
+    poll_seconds: Seconds = 0.004  # while there is work
+    idle_poll_seconds: Seconds = 0.05
+    elect_seconds: Seconds = 1.0
+    drain_seconds: Seconds = 30.0
+
+
+class Worker:
+    """Runs the handlers of a queue until `stop` is called."""
+
+    def __init__(
+        self,
+        queue: str,
+        dsn: str,
+        registry: Registry,
+        policy: QueuePolicy,
+        *,
+        options: WorkerOptions | None = None,
+        app: str | None = None,
+        clock: Clock = SYSTEM_CLOCK,
+        prepare: Callable[[Any], None] = lambda _: None,
+    ) -> None:
+        self.queue = queue
+        self._prepare = prepare
+        self.options = options or WorkerOptions()
+        self._dsn = dsn
+        self._policy = policy
+        self._registry = registry
+        self._clock = clock
+        self._log = Log(f"reports_{queue}")
+        self._name = f"{socket.gethostname()[:20]}-{os.getpid()}-{secrets.token_hex(4)}"
+        self.running = Running(clock)
+        self._stopping = threading.Event()
+        self._done = threading.Event()
+        self._wake_fetch = threading.Event()
+        self._wake_send = threading.Event()
+        self._wake_dispatch = threading.Event()
+        self._outbox: deque[Report] = deque()
+        self._values: deque[tuple[int, bool, Any]] = deque()
+        self._handed: deque[tuple[str, Assignment]] = deque()
+        self._after = 0
+        self._leading = threading.Event()
+        self._taken: set[tuple[int, int]] = set()
+        self.crews = self._make_crews(app)
+
+    # Life
+
+    def run(self) -> None:
+        """Register, work until `stop`, drain, say goodbye. Blocks."""
+        self._register()
+        threads = [
+            threading.Thread(target=self._forever, args=(loop, name), name=name, daemon=True)
+            for name, loop in self._loops()
+        ]
+        for crew in self.crews:
+            crew.start()
+        for thread in threads:
+            thread.start()
+        self._stopping.wait()
+        self._drain()
+        self._done.set()
+        for event in (self._wake_fetch, self._wake_send, self._wake_dispatch):
+            event.set()
+        for thread in threads:
+            thread.join(self.options.drain_seconds)
+
+    def stop(self) -> None:
+        """Take no more claims, finish what runs within `drain_seconds`, release the rest."""
+        self._stopping.set()
+
+    def _loops(self) -> list[tuple[str, Callable[[psycopg.Connection[Any]], None]]]:
+        loops: list[tuple[str, Callable[[psycopg.Connection[Any]], None]]]
+        loops = [("fetch", self._fetch), ("send", self._send), ("beat", self._beat)]
+        if self.options.dispatch:
+            loops.append(("candidate", self._candidate))
+        return loops
+
+    def _make_crews(self, app: str | None) -> list[Crew]:
+        runner = Runner(self.queue, self._registry, self.running, self._clock, self._keep)
+        crews: list[Crew] = []
+        if threaded := self._registry.of("thread"):
+            batches = {
+                kind: _batch(runner, handler)
+                for kind, handler in threaded.items()
+                if handler.options.batch
+            }
+            crews.append(
+                ThreadCrew(
+                    f"{self._name}-t",
+                    self.options.threads,
+                    tuple(threaded),
+                    runner=runner,
+                    batches=batches,
+                    send=self._report,
+                    clock=self._clock,
+                )
+            )
+        if awaited := self._registry.of("async"):
+            crews.append(
+                AsyncCrew(
+                    f"{self._name}-a",
+                    self.options.async_slots,
+                    tuple(awaited),
+                    runner=runner,
+                    send=self._report,
+                    clock=self._clock,
+                )
+            )
+        if separate := self._registry.of("process"):
+            crews.append(
+                ProcessCrew(
+                    f"{self._name}-p",
+                    self.options.processes,
+                    tuple(separate),
+                    app=app,
+                    queue=self.queue,
+                    registry=self._registry,
+                    running=self.running,
+                    send=self._report,
+                    keep=self._keep,
+                    clock=self._clock,
+                )
+            )
+        return crews
+
+    def _register(self) -> None:
+        while not self._stopping.is_set():
+            try:
+                with closing(self._connect("register")) as connection:
+                    self._after = run(connection, desk.newest_generation(self.queue))
+                    self._queue_id = run(connection, store.open_queue(self.queue))
+                    self._prepare(connection)
+                    for crew in self.crews:
+                        with connection.transaction():
+                            self._register_crew(connection, crew)
+                return
+            except CouldNot as error:
+                LOGGER.warning("could not register: %s", error.message)
+                self._stopping.wait(1.0)
+
+    def _register_crew(self, connection: psycopg.Connection[Any], crew: Crew) -> None:
+        host, pid = socket.gethostname(), os.getpid()
+        run(connection, desk.register(self.queue, crew.name, crew.slots, crew.kinds, host, pid))
+        told = Registered(crew.name, crew.slots, frozenset(crew.kinds), 0.0)
+        self._log.emit_many(connection, desk.events([told]))
+
+    def _drain(self) -> None:
+        for crew in self.crews:
+            self._report(Draining(crew.name, 0.0))
+            crew.drain()
+        until = self._clock.monotonic() + self.options.drain_seconds
+        for crew in self.crews:
+            if not crew.join(max(0.1, until - self._clock.monotonic())):
+                self.running.stop_all(Cancelled)
+                crew.join(1.0)
+        for crew in self.crews:
+            self._report(Left(crew.name, 0.0))
+
+    def _connect(self, what: str) -> psycopg.Connection[Any]:
+        return connect(self._dsn, application_name=f"howdah queue {what}")
+
+    def _forever(self, loop: Callable[[psycopg.Connection[Any]], None], name: str) -> None:
+        """Run a loop on a connection of its own; begin anew after what may pass."""
+        wait = 0.05
+        while not self._done.is_set():
+            try:
+                with closing(self._connect(name)) as connection:
+                    loop(connection)
+                wait = 0.05
+            except (CouldNot, psycopg.Error) as raised:
+                error = from_database(raised) if isinstance(raised, psycopg.Error) else raised
+                LOGGER.warning("%s begins anew: %s", name, error.message)
+                self._done.wait(wait)
+                wait = min(wait * 2, 2.0)
+            except HowdahError as error:
+                LOGGER.error("%s stops the worker: %s", name, error)
+                self._stopping.set()
+                self._done.wait(1.0)
+
+    # Claims
+
+    def _fetch(self, connection: psycopg.Connection[Any]) -> None:
+        """Bring claims and payloads to the crews."""
+        polled_at = 0.0
+        wait = self.options.poll_seconds
+        crews = {crew.name: crew for crew in self.crews}
+        while not self._done.is_set():
+            got = 0
+            while self._handed:
+                name, assignment = self._handed.popleft()
+                got += self._give(connection, crews[name], assignment)
+            now = self._clock.monotonic()
+            if not self._leading.is_set() and now >= polled_at + wait:
+                polled_at = now
+                got += self._poll(connection)
+            wait = self._next_wait(wait, bool(got or len(self.running)))
+            if not self._handed:
+                self._wake_fetch.wait(1.0 if self._leading.is_set() else wait)
+                self._wake_fetch.clear()
+
+    def _poll(self, connection: psycopg.Connection[Any]) -> int:
+        newest = self._after
+        got = 0
+        for crew in self.crews:
+            for assignment in run(connection, desk.claims(self.queue, crew.name, self._after)):
+                newest = max(newest, assignment.generation)
+                got += self._give(connection, crew, assignment)
+        self._after = newest
+        return got
+
+    def _give(self, connection: psycopg.Connection[Any], crew: Crew, assignment: Assignment) -> int:
+        claim = (assignment.generation, assignment.ordinal)
+        if claim in self._taken:
+            return 0
+        rows = run(connection, desk.payloads(self.queue, assignment))
+        self._taken.add(claim)
+        if len(self._taken) > 10_000:
+            self._taken = {each for each in self._taken if each[0] > self._after - 1_000}
+        crew.give(Given(assignment, rows))
+        return len(rows)
+
+    def _next_wait(self, wait: float, busy: bool) -> float:
+        if busy:
+            return self.options.poll_seconds
+        return min(wait * 1.5, self.options.idle_poll_seconds)
+
+    # Reports
+
+    def _report(self, report: Report) -> None:
+        self._outbox.append(report)
+        self._wake_send.set()
+
+    def _keep(self, job: int, final: bool, value: Any) -> None:
+        self._values.append((job, final, value))
+        self._wake_send.set()
+
+    def _send(self, connection: psycopg.Connection[Any]) -> None:
+        """Write reports and results; what is not written stays in memory and is tried again."""
+        while not (self._done.is_set() and not self._outbox):
+            self._wake_send.wait(1.0)
+            self._wake_send.clear()
+            self._send_values(connection)
+            while reports := list(self._outbox):
+                self._log.emit_many(connection, desk.events(reports))
+                for _ in reports:
+                    self._outbox.popleft()
+                self._wake_dispatch.set()
+
+    def _send_values(self, connection: psycopg.Connection[Any]) -> None:
+        while self._values:
+            job, final, value = self._values[0]
+            hour = int(self._clock.now().timestamp() // 3600)
+            steps = desk.keep_value(self._queue_id, job, hour, final=final, value=value)
+            run(connection, steps)
+            self._values.popleft()
+
+    def _beat(self, connection: psycopg.Connection[Any]) -> None:
+        """Renew the lease while claims are held; stop what is late or was taken away."""
+        beat_at = 0.0
+        every = self._policy.lease_seconds / 4
+        while not self._done.wait(0.1):
+            self.running.stop_late()
+            now = self._clock.monotonic()
+            if now < beat_at + every or not len(self.running):
+                continue
+            beat_at = now
+            beats: list[Report] = [Heartbeat(crew.name, 0.0) for crew in self.crews]
+            self._log.emit_many(connection, desk.events(beats))
+            for lease in run(connection, desk.taken_away(self.queue, self.running.leases())):
+                self.running.stop(lease, Cancelled)
+
+    # Dispatching
+
+    def _candidate(self, connection: psycopg.Connection[Any]) -> None:
+        """Wait to be needed as the dispatcher, then be it until another one is."""
+        watch = _Watch(self.queue, self._policy.lease_seconds)
+        while not self._done.is_set():
+            elected = run(connection, store.elect(self.queue))
+            if elected or watch.stuck(connection, self._clock.monotonic()):
+                try:
+                    self._dispatch(connection)
+                except Superseded as error:
+                    LOGGER.info("no longer the dispatcher: %s", error.message)
+                finally:
+                    self._leading.clear()
+                if not connection.closed:
+                    run(connection, store.resign(self.queue))
+            self._done.wait(self.options.elect_seconds)
+
+    def _dispatch(self, connection: psycopg.Connection[Any]) -> None:
+        dispatching = Dispatching(self.queue, self._policy)
+        run(connection, dispatching.start())
+        self._poll_once_leading()
+        wait = self.options.poll_seconds
+        while not self._done.is_set():
+            turn = run(connection, dispatching.turn())
+            self._hand_over(turn.claims)
+            for revoke in turn.revokes:
+                for lease in self.running.leases():
+                    if (lease.generation, lease.ordinal) == (revoke.generation, revoke.ordinal):
+                        self.running.stop(lease, Cancelled)
+            if turn.busy:
+                wait = self.options.poll_seconds
+                continue
+            wait = self._next_wait(wait, not dispatching.idle)
+            self._wake_dispatch.wait(wait)
+            self._wake_dispatch.clear()
+
+    def _poll_once_leading(self) -> None:
+        """Claims of the last dispatcher are polled once; from now on ours are handed over."""
+        with closing(self._connect("fetch")) as connection:
+            for crew in self.crews:
+                for found in run(connection, desk.claims(self.queue, crew.name, self._after)):
+                    self._handed.append((crew.name, found))
+        self._leading.set()
+        self._wake_fetch.set()
+
+    def _hand_over(self, claims: Sequence[Claim]) -> None:
+        mine = {crew.name for crew in self.crews}
+        for claim in claims:
+            if claim.worker in mine:
+                self._handed.append((claim.worker, desk.assigned(claim)))
+        if claims:
+            self._after = claims[-1].generation
+            self._wake_fetch.set()
+
+
+def _batch(runner: Runner, handler: Any) -> Callable[..., None]:
+    return lambda assignment, rows, outcome: runner.run_batch(assignment, rows, handler, outcome)
+
+
+class _Watch:
+    """Whether a dispatcher that holds its lock does nothing although there is work.
+
+    An idle dispatcher writes nothing, so age alone says nothing: there must have been work, and no
+    progress, for a whole lease.
+    """
+
+    def __init__(self, queue: str, lease_seconds: float) -> None:
+        self._queue = queue
+        self._lease = lease_seconds
+        self._since: float | None = None
+        self._generation = 0
+
+    def stuck(self, connection: psycopg.Connection[Any], now: float) -> bool:
+        ledger = run(connection, store.newest(self._queue))
+        if ledger.generation != self._generation:
+            self._generation, self._since = ledger.generation, None
+        looked = run(connection, store.look(self._queue, ledger.done, ledger.heard))
+        if not (looked.jobs or looked.reports):
+            self._since = None
+            return False
+        if self._since is None:
+            self._since = now
+        return now > self._since + self._lease
