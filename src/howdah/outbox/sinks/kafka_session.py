@@ -4,10 +4,10 @@ Owns the producer, the rounds of one call, and what a refusal means. Must never 
 loop, and must never leave a message behind that could still be sent after a call has ended.
 
 Order: librdkafka keeps it in a partition as long as nothing is refused for good. When a batch is,
-the gapless guarantee stops the producer; a new one sends what is left one by one, so that the
-guilty message is known and the innocent ones of its batch are delivered. A key that goes to another
-topic waits until its messages for the former topic are delivered. When the time of a call runs out,
-the producer is purged and ends with it.
+the broker refuses those behind it, and the gapless guarantee stops the producer; a new one sends
+what is left one by one, so that the guilty message is known and the innocent ones of its batch are
+delivered. A key that goes to another topic waits until its messages for the former topic are
+delivered. When the time of a call runs out, the producer is purged and ends with it.
 """
 
 from __future__ import annotations
@@ -34,6 +34,8 @@ _LOG = logging.getLogger("howdah.outbox.kafka")
 # Each new producer would warn that this property is experimental; the module says why it is used.
 _LOG.addFilter(lambda record: "enable.gapless.guarantee" not in record.getMessage())
 _POLL_SECONDS = 0.05
+_KNOWN_KEYS = 100_000
+"""So many keys are remembered; a forgotten one costs a round trip."""
 _NATIVE = frozenset({TOPIC, KEY, AT})
 """What Kafka has places of its own for: topic, key and timestamp of a record."""
 
@@ -93,6 +95,7 @@ class Session:
         self._deadline = 0.0
         self._pending = 0
         self._failed = False
+        self._known: set[tuple[str, str | None]] = set()
         self.error: HowdahError | None = None
         """Why this session is over."""
         self.errors: Counter[str] = Counter()
@@ -106,6 +109,7 @@ class Session:
         self._login = None
         self._producer = producer = self._build()
         self._stale = False
+        self._known.clear()
         self.producers += 1
         timeout = self._settings.connect_timeout_seconds
         try:
@@ -129,15 +133,27 @@ class Session:
     def publish(self, messages: Sequence[Message]) -> list[Outcome]:
         """Send, and decide about each; `error` is set when the session is over because of it."""
         self._deadline = self._clock.monotonic() + self._settings.delivery_timeout_seconds
+        if len(self._known) > _KNOWN_KEYS:
+            self._known.clear()
         outcomes = [NOT_SENT] * len(messages)
         alone = False
-        while self.error is None and (chosen := _round(messages, outcomes)):
+        while self.error is None and (chosen := _round(messages, outcomes, self._ranks)):
             chosen = chosen[:1] if alone else chosen
             answers = self._attempt([messages[at] for at in chosen], alone=alone)
             alone = alone or _SUSPECT in answers or all(answer in _OPEN for answer in answers)
             for at, answer in zip(chosen, answers, strict=True):
                 outcomes[at] = answer
+                if answer is DELIVERED and messages[at].key is not None:
+                    self._known.add((messages[at].topic, messages[at].key))
         return hold(messages, [NOT_SENT if each in _OPEN else each for each in outcomes])
+
+    def _ranks(self, message: Message) -> bool:
+        """Whether a broker would refuse what comes behind this message once it refused this one.
+
+        It does in a transaction, and of a producer from which it has accepted something in that
+        partition: then a gap in the sequence shows. Behind the very first it shows nothing.
+        """
+        return self._transactional or (message.topic, message.key) in self._known
 
     def _attempt(self, messages: Sequence[Message], *, alone: bool) -> list[Outcome]:
         """Send these together; only `alone` is a refusal of one message a verdict about it."""
@@ -352,8 +368,13 @@ class Session:
         return max(0.0, self._deadline - self._clock.monotonic())
 
 
-def _round(messages: Sequence[Message], outcomes: Sequence[Outcome]) -> list[int]:
-    """What may be sent now: of each key what is undecided, up to a change of its topic."""
+def _round(
+    messages: Sequence[Message], outcomes: Sequence[Outcome], ranks: Callable[[Message], bool]
+) -> list[int]:
+    """What may be sent now: of each key what is undecided, up to a change of its topic.
+
+    Of a key whose messages would not keep their `ranks` behind a refused one, only the first.
+    """
     going: dict[str, str | None] = {}  # where a key goes; None: nothing more of it
     chosen: list[int] = []
     for at, (message, outcome) in enumerate(zip(messages, outcomes, strict=True)):
@@ -362,6 +383,8 @@ def _round(messages: Sequence[Message], outcomes: Sequence[Outcome]) -> list[int
             chosen += [at] if undecided else []
         elif undecided and going.setdefault(message.key, message.topic) == message.topic:
             chosen.append(at)
+            if not ranks(message):
+                going[message.key] = None
         elif outcome is not DELIVERED:
             going[message.key] = None
     return chosen
