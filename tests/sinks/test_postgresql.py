@@ -13,9 +13,13 @@ import psutil  # type: ignore[import-untyped]  # it ships no type information
 import pytest
 
 from howdah.errors import BadInput, Denied, Superseded
+from howdah.log import COMPONENT as LOG
+from howdah.outbox import COMPONENT as OUTBOX
+from howdah.outbox import Inbox
 from howdah.outbox.sinks.postgresql import PostgresqlSettings, PostgresqlSink
 from howdah.outbox.sinks.sink import Message
 from howdah.postgres import Installation, Server
+from howdah.schema.api import install
 from tests.sinks.conformance import Adapter, Conformance, Fault, Received, Writer, fence, run
 from tests.sinks.conformance import publish as published
 
@@ -171,3 +175,62 @@ def test_publishing_writes_no_dead_tuples(adapter: PostgresqlAdapter) -> None:
         f" WHERE schemaname = '{schema}' AND relname IN ('{table}', '{table}_fence')"
     )
     assert dead == [(0,)]
+
+
+class LogAdapter(PostgresqlAdapter):
+    """A log and an inbox instead of a table."""
+
+    def __init__(self, server: Server) -> None:
+        super().__init__(server)
+        self.log = f"log_{secrets.token_hex(4)}"
+        with server.connect() as connection:
+            install(connection, [LOG, OUTBOX])
+            connection.execute("SELECT howdah.create_log(%s)", [self.log])
+            Inbox(self.log).create(connection)
+
+    def sink(self, **changes: Any) -> PostgresqlSink:
+        return super().sink(log=self.log, inbox=self.log, **changes)
+
+    async def read(self, topic: str) -> Sequence[Received]:
+        segments = self.execute(
+            "SELECT c.relname FROM pg_catalog.pg_class c"
+            f" WHERE c.relname ~ '^log_{self.log}[$][0-9]+$' AND c.relkind = 'r'"
+        )
+        rows = [
+            row
+            for (segment,) in segments
+            for row in self.execute(f"SELECT id, key, payload, headers FROM howdah.{segment}")
+        ]
+        return [
+            Received(
+                uid=headers.pop("howdah-uid"), key=key, payload=bytes(payload), headers=headers
+            )
+            for _, key, payload, headers in sorted(rows, key=lambda row: int(row[0]))
+        ]
+
+
+class TestLogElsewhere(Conformance):
+    """All of the suite, into the log of another database."""
+
+    @pytest.fixture
+    def adapter(self, breakable: Server) -> LogAdapter:
+        return LogAdapter(breakable)
+
+    def test_it_says_for_how_long_it_removes_duplicates(self, adapter: LogAdapter) -> None:
+        async def work() -> float | None:
+            async with adapter.sink() as sink:
+                await sink.open(fence())
+                return sink.promise.dedup_seconds
+
+        assert run(work()) == 7 * 86400
+
+
+def test_a_log_needs_an_inbox(adapter: PostgresqlAdapter) -> None:
+    with pytest.raises(BadInput, match="needs an inbox"):
+        adapter.sink(log="events")
+
+
+def test_a_missing_inbox_is_named(breakable: Server) -> None:
+    adapter = LogAdapter(breakable)
+    with pytest.raises(BadInput, match="no inbox 'none'"):
+        run(PostgresqlAdapter.sink(adapter, log=adapter.log, inbox="none").open(fence()))

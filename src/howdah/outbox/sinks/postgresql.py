@@ -1,4 +1,4 @@
-"""PostgreSQL: a table of another database, into which every message arrives exactly once.
+"""PostgreSQL: a table or a log of another database, where every message arrives exactly once.
 
 Owns the two tables of a destination and what an error of that database means. Must never commit
 a part of a call whose order it does not know.
@@ -15,6 +15,10 @@ What it keeps:
 - Size: `max_bytes`; PostgreSQL itself stops at 1 GB per value.
 
 The table is `{table}`, beside it `{table}_fence` with one small row per `open`.
+
+With `log` and `inbox` messages are emitted into a Howdah log of that database instead, in the same
+transaction in which its inbox notes their uids; duplicates are then removed within the inbox's
+window. Only `{table}_fence` is used then.
 """
 
 from __future__ import annotations
@@ -74,6 +78,9 @@ class PostgresqlSettings(Settings, frozen=True, kw_only=True):
     """A URI or libpq's key=value pairs; what it leaves out comes from libpq's environment."""
     table: Annotated[str, msgspec.Meta(pattern=r"^[^.\s]+(\.[^.\s]+)?$")] = "public.outbox_events"
     """`schema.table`; each part is taken as it is, without quotes."""
+    log: str = ""
+    """The name of a log there; then `inbox` is needed too."""
+    inbox: str = ""
     declare: bool = False
     """Create the tables where they are missing; the role needs CREATE on the schema."""
     publish_timeout_seconds: Annotated[float, msgspec.Meta(ge=0.1, le=600)] = 10.0
@@ -92,6 +99,12 @@ class PostgresqlSink:
         schema, _, table = settings.table.rpartition(".")
         self._table = sql.Identifier(schema or "public", table)
         self._fence_table = sql.Identifier(schema or "public", f"{table}_fence")
+        if bool(settings.log) != bool(settings.inbox):
+            raise BadInput(
+                "a log needs an inbox, and an inbox a log",
+                hint="give both `log` and `inbox`, or neither to fill a table",
+            )
+        self._window: float | None = None
         self._connection: Connection | None = None
         self._fence: Fence | None = None
 
@@ -101,6 +114,7 @@ class PostgresqlSink:
         return Promise(
             ordering=Ordering.KEY,
             dedup=Dedup.MESSAGE_ID,
+            dedup_seconds=self._window,
             max_bytes=self.settings.max_bytes,
             fences=True,
             pipelines_keys=True,
@@ -172,8 +186,11 @@ class PostgresqlSink:
         return sql.SQL(_QUERIES.text(name)).format(table=self._table, fence=self._fence_table)
 
     async def _find_tables(self, connection: Connection) -> None:
+        if self.settings.log:
+            await self._find_log(connection)
         if self.settings.declare:
-            await connection.execute(self._text("create_table"))
+            if not self.settings.log:
+                await connection.execute(self._text("create_table"))
             await connection.execute(self._text("create_fence"))
             return
         names = {
@@ -181,11 +198,23 @@ class PostgresqlSink:
             "fence": self._fence_table.as_string(connection),
         }
         row = await (await connection.execute(self._text("found"), names)).fetchone()
-        if row != (True, True):
+        table, fence = row or (False, False)
+        if not fence or not (table or self.settings.log):
             raise BadInput(
                 f"the table {self.settings.table} or its _fence table is missing",
                 hint="give the sink `declare` so that it may create them",
             )
+
+    async def _find_log(self, connection: Connection) -> None:
+        names = {"log": self.settings.log, "inbox": self.settings.inbox}
+        await connection.execute(self._text("found_log"), names)
+        row = await (await connection.execute(self._text("found_inbox"), names)).fetchone()
+        if row is None:
+            raise BadInput(
+                f"there is no inbox {self.settings.inbox!r} in {self._where}",
+                hint="make it there with Inbox(name).create(connection)",
+            )
+        self._window = float(row[0])
 
     def _place(self, fence: Fence) -> dict[str, object]:
         return {
@@ -256,7 +285,9 @@ class PostgresqlSink:
             raise self._superseded(newest)
 
     async def _insert(self, connection: Connection, messages: Sequence[Message]) -> list[Outcome]:
-        cursor = await connection.execute(self._text("insert_messages"), _columns(messages))
+        names = {"log": self.settings.log, "inbox": self.settings.inbox}
+        block = self._text("emit_messages" if self.settings.log else "insert_messages")
+        cursor = await connection.execute(block, _columns(messages) | names)
         new = {row[0] for row in await cursor.fetchall()}
         return [DELIVERED if message.uid in new else _DUPLICATE for message in messages]
 

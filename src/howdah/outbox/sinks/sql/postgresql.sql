@@ -59,3 +59,33 @@ FROM ROWS FROM (
 ORDER BY ordinal
 ON CONFLICT (uid) DO NOTHING
 RETURNING uid
+
+-- name: found_inbox
+-- purpose: the window of the inbox; no row where there is none
+SELECT window_seconds FROM howdah.outbox_inbox WHERE name = %(inbox)s
+
+-- name: found_log
+-- purpose: an error that says what is wrong where there is no such log
+SELECT howdah.log_named(%(log)s) IS NOT NULL
+
+-- name: emit_messages
+-- purpose: emits those that the inbox has not seen, in the order given, and names them
+WITH new AS MATERIALIZED (
+  SELECT uid FROM howdah.inbox_first(%(inbox)s::pg_catalog.text, %(uids)s::pg_catalog.text[]) AS uid
+)
+SELECT uid, howdah.emit(
+  %(log)s::pg_catalog.text, topic, key, payload,
+  headers || pg_catalog.jsonb_build_object('howdah-uid', uid)
+)
+FROM (
+  SELECT given.*
+  FROM ROWS FROM (
+    pg_catalog.unnest(%(uids)s::pg_catalog.text[]),
+    pg_catalog.unnest(%(topics)s::pg_catalog.text[]),
+    pg_catalog.unnest(%(keys)s::pg_catalog.text[]),
+    pg_catalog.unnest(%(payloads)s::pg_catalog.bytea[]),
+    pg_catalog.unnest(%(headers)s::pg_catalog.jsonb[])
+  ) WITH ORDINALITY AS given (uid, topic, key, payload, headers, ordinal)
+  JOIN new USING (uid)
+  ORDER BY given.ordinal
+) AS ordered
