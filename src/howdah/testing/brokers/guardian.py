@@ -69,15 +69,21 @@ class Guardian:
         }
         return verbs[name]
 
-    def reap(self) -> None:
-        """Collect what has ended; the broker's own end is remembered as pid 0."""
-        with contextlib.suppress(ChildProcessError):  # there is nobody to wait for
+    def reap(self) -> bool:
+        """Collect what has ended, and say whether nothing is left; pid 0 is the broker's end.
+
+        A process whose first thread is a corpse may have others that still die; only waiting for
+        it, which finds it when all of them are gone, tells that its ports are free.
+        """
+        try:
             while True:
                 found, _ = os.waitpid(-1, os.WNOHANG)
                 if not found:
-                    return
+                    return False
                 if found == self.pid:
                     self.pid = 0
+        except ChildProcessError:
+            return True
 
     def running(self) -> bool:
         """Whether the broker lives."""
@@ -102,12 +108,10 @@ class Guardian:
 
     def kill(self) -> dict[str, Any]:
         """SIGKILL to everything below us, until nothing is left."""
-        while alive := family(os.getpid()):
-            for pid in alive:
+        while not self.reap():
+            for pid in family(os.getpid()):
                 _send(pid, signal.SIGKILL)
-            self.reap()
             time.sleep(_NAP_SECONDS)
-        self.reap()
         return {}
 
 
