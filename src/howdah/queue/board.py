@@ -12,6 +12,8 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 
+import msgspec
+
 from howdah.queue.draft import Draft
 from howdah.queue.lanes import Lanes
 from howdah.queue.limits import Limits
@@ -90,7 +92,7 @@ class Board:
     def unparked(self, key: str, jobs: Sequence[Job], *, more: bool) -> None:
         """Parked rows of the key were read, in order."""
         kept = self.pull(jobs)
-        for job in self.lanes.unparked(key, kept, last=jobs[-1].row if jobs else 0, more=more):
+        for job in self.lanes.unparked(key, kept, more=more):
             self.make_ready(job)
 
     def attempts(self, job: Job, kind: KindPolicy) -> int:
@@ -210,6 +212,39 @@ class Board:
     def is_cancelled(self, job: Job) -> bool:
         """Whether the job was called off while it ran."""
         return job.identity in self._cancelled
+
+    @property
+    def pinned(self) -> bool:
+        """Whether the oldest open rows keep too much of the log."""
+        return self.windows.pinned(self.policy.pinned_max)
+
+    def pins(self, job: Job) -> bool:
+        """Whether the job's row is among the oldest of the log."""
+        return job.segment >= 0 and self.windows.oldest(job.window)
+
+    def copy_out(self, job: Job) -> Job:
+        """A running job goes on under its number, its row now in the parked table."""
+        self.draft.parks.append(job)
+        self.draft.moved.append(job.row)
+        self.windows.finish(job.window)
+        self._pulled.add(job.row)
+        identity = job.identity
+        return msgspec.structs.replace(job, segment=PARKED, tid="", window=0, job=identity)
+
+    def unpin(self, now: float) -> None:
+        """The oldest rows that do not run leave memory for the tables, and are read again."""
+        keys = dict.fromkeys(self.lanes.waiting_on(self.pins))
+        for job in self.ready.withdraw(self.pins):
+            if job.key is None:
+                later = Later(job=job, due=now, attempt=job.attempt, error="")
+                self.draft.later.append(later)
+                self._forget(job, moved=True)
+            else:
+                self.lanes.put_back(job.key, job)
+                keys[job.key] = None
+        for key in keys:
+            self._park(self.lanes.set_aside(key))
+            self._make_all_ready(self.lanes.follow(key))
 
     def resume(self) -> None:
         """End a rebuild: every lane may go on."""

@@ -139,6 +139,8 @@ class Dispatcher:
         board = self.board
         self._expire(now)
         board.wake(now)
+        if board.windows.done < board.windows.newest and board.pinned:
+            self._unpin(now)
         board.limits.wake_at = inf
         generation = self.generation + 1
         for claim in self._claiming.claims(generation, now):
@@ -303,6 +305,17 @@ class Dispatcher:
                 self.board.failed(job, Failure(position, error), "lost", now)
                 self.board.tally["lost"] += 1
         self._close_claim(claim_id, claim)
+
+    # The log's oldest rows
+
+    def _unpin(self, now: float) -> None:
+        """Copy what pins the log out of it: running jobs stay in their claims."""
+        board = self.board
+        for claim in self.open.values():
+            for position, job in enumerate(claim.jobs):
+                if job is not None and board.pins(job):
+                    claim.jobs[position] = board.copy_out(job)
+        board.unpin(now)
 
     # The step
 

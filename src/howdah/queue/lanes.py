@@ -24,7 +24,7 @@ Place = Literal["ready", "waits", "park"]
 class Lane:
     """One key: its waiting jobs in order, and how many are ready or running."""
 
-    __slots__ = ("aside", "asked", "asleep", "hold", "last_parked", "running", "waiting", "width")
+    __slots__ = ("aside", "asked", "asleep", "hold", "running", "waiting", "width")
 
     def __init__(self, width: int) -> None:
         self.width = width
@@ -34,7 +34,6 @@ class Lane:
         self.aside = False
         self.asked = False
         self.asleep = False
-        self.last_parked = 0
 
     @property
     def idle(self) -> bool:
@@ -100,7 +99,7 @@ class Lanes:
             following.append(lane.waiting.popleft())
         if lane.aside and not (lane.waiting or lane.hold or lane.asked):
             lane.asked = True
-            self.unparks.append(Unpark(key=key, after=lane.last_parked))
+            self.unparks.append(Unpark(key=key))
         if lane.idle:
             del self._lanes[key]
         return following
@@ -117,9 +116,6 @@ class Lanes:
         lane = self._lanes[key]
         waiting = list(lane.waiting)
         lane.waiting.clear()
-        loaded = [job for job in waiting if job.segment == PARKED]
-        if loaded:  # they are in the table already: read them again when the key goes on
-            lane.last_parked = loaded[0].row - 1
         lane.aside = True
         lane.asked = False
         return waiting
@@ -160,21 +156,18 @@ class Lanes:
         self._suspended = False
         return [job for key, lane in list(self._lanes.items()) for job in self._woken(key, lane)]
 
-    def unparked(self, key: str, jobs: Sequence[Job], *, last: int, more: bool) -> list[Job]:
-        """Parked rows of the key were read in order, up to the row `last`: who follows."""
+    def unparked(self, key: str, jobs: Sequence[Job], *, more: bool) -> list[Job]:
+        """Parked rows of the key were read, in order: who follows."""
         lane = self.lane(key)
         lane.asked = False
         lane.aside = more
         lane.waiting.extend(jobs)
-        lane.last_parked = max(lane.last_parked, last)
         return self.follow(key)
 
     def sleep(self, key: str, job: Job, until: float) -> None:
         """A ready job of the key may not start before `until`: it stands first in line again."""
-        lane = self._lanes[key]
-        lane.running -= 1
-        lane.waiting.appendleft(job)
-        lane.asleep = True
+        self.put_back(key, job)
+        self._lanes[key].asleep = True
         heapq.heappush(self._sleeping, (until, key))
 
     def wake(self, now: float) -> list[Job]:
@@ -200,6 +193,17 @@ class Lanes:
     def wake_at(self) -> float | None:
         """When the next sleeping key may go on."""
         return self._sleeping[0][0] if self._sleeping else None
+
+    def put_back(self, key: str, job: Job) -> None:
+        """A ready job of the key stands first in line again."""
+        lane = self._lanes[key]
+        lane.running -= 1
+        lane.waiting.appendleft(job)
+
+    def waiting_on(self, matches: Callable[[Job], bool]) -> list[str]:
+        """The keys with such a job in line."""
+        lanes = self._lanes.items()
+        return [key for key, lane in lanes if any(matches(job) for job in lane.waiting)]
 
     def withdraw(self, drop: Callable[[Job], bool]) -> list[Job]:
         """Take waiting jobs out for good."""

@@ -22,7 +22,8 @@ class Job(Struct, frozen=True, gc=False):
     """One row that asks for work.
 
     `row` comes from the log's sequence, for rows of the later and parked tables too: each row has
-    its own, so that a row is claimed anew only under a new number.
+    its own, so that a row is claimed anew only under a new number. Only a parked row keeps the
+    number that it had in the log, and its place in a claim.
     `segment` and `tid` locate the payload; `segment` is `LATER` or `PARKED` outside the log.
     `window` numbers the window that the row came in, 0 outside the log.
     `at` is when the job could first run: enqueued, or due.
@@ -243,10 +244,14 @@ class Hold(Struct, frozen=True):
 
 
 class Unpark(Struct, frozen=True):
-    """Read the parked jobs of that key with a row above `after`, in order of their rows."""
+    """Read parked jobs of that key, the first by their rows, and more than one at a time.
+
+    From the beginning each time: a row that is parked later may have a lower number than one that
+    was read. Those in memory are known.
+    """
 
     key: str
-    after: int
+    after: int = 0
 
 
 class Step(Struct, frozen=True, kw_only=True):

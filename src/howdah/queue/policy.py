@@ -114,6 +114,8 @@ class QueuePolicy(Struct, frozen=True, kw_only=True):
     work one claim should hold. `spread_seconds`: below this much work, a few ready jobs are not
     spread over slots. `park_after_seconds`: a key held for longer than this has its waiting jobs
     set aside, so that they pin neither memory nor the log. `loaded_max`: jobs held in memory.
+    `pinned_max`: an unfinished row with more rows than that behind it is copied out of the log, so
+    that a job of ten hours does not pin ten hours of log.
     """
 
     default: KindPolicy = KindPolicy()
@@ -126,6 +128,7 @@ class QueuePolicy(Struct, frozen=True, kw_only=True):
     spread_seconds: Positive = 0.005
     park_after_seconds: NotNegative = 10.0
     loaded_max: Count = 50_000
+    pinned_max: Count = 100_000
     seed: str = ""
 
     def __post_init__(self) -> None:

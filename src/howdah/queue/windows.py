@@ -18,9 +18,10 @@ COMPACT_AT = 64  # groups; beyond it, finished ones behind an unfinished one are
 class _Group:
     """Adjacent windows counted together."""
 
-    __slots__ = ("left", "numbers", "sealed", "size")
+    __slots__ = ("before", "left", "numbers", "sealed", "size")
 
-    def __init__(self) -> None:
+    def __init__(self, before: int) -> None:
+        self.before = before
         self.left = 0
         self.size = 0
         self.sealed = False
@@ -36,6 +37,7 @@ class Windows:
         self._by_number: dict[int, _Group] = {}
         self._named: deque[tuple[int, int]] = deque()
         self._newest = done
+        self._seen = 0
 
     def see(self, number: int, rows: int, *, complete: bool) -> None:
         """Count `rows` of a page of that window; `complete` if it was the last page."""
@@ -43,11 +45,12 @@ class Windows:
         if group is None:
             group = self._order[-1] if self._order else None
             if group is None or group.size >= JOINED_ROWS:
-                group = _Group()
+                group = _Group(self._seen)
                 self._order.append(group)
             group.numbers.append(number)
             self._by_number[number] = group
             self._newest = number
+        self._seen += rows
         group.left += rows
         group.size += rows
         group.sealed = complete
@@ -88,6 +91,14 @@ class Windows:
     def open_rows(self) -> int:
         """Rows seen and not finished."""
         return sum(group.left for group in self._order)
+
+    def pinned(self, most: int) -> bool:
+        """Whether more than that many rows were seen since the oldest group with open rows."""
+        return bool(self._order) and self._seen - self._order[0].before > most
+
+    def oldest(self, number: int) -> bool:
+        """Whether that window belongs to the oldest group."""
+        return self._by_number.get(number) is self._order[0]
 
     @property
     def groups(self) -> int:

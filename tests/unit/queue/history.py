@@ -11,6 +11,7 @@ from random import Random
 
 import msgspec
 
+from howdah.queue.board import purged
 from howdah.queue.decide import Dispatcher
 from howdah.queue.model import (
     Ack,
@@ -23,6 +24,7 @@ from howdah.queue.model import (
     Job,
     Left,
     Pause,
+    Purge,
     Registered,
     Release,
     Replay,
@@ -58,6 +60,7 @@ class History:
         self.order: dict[str, list[int]] = defaultdict(list)
         self.emitted: dict[int, Job] = {}
         self.excused: set[int] = set()  # cancelled, discarded, or their key was released
+        self.purged: set[int] = set()
         self.attempts: Counter[int] = Counter()
         self.finished: set[int] = set()
         self.starts: list[tuple[float, Job]] = []
@@ -114,6 +117,7 @@ class History:
         if self._crash():
             return self.restart()
         self.dispatcher.appended(step, kept)
+        self.dispatcher.dropped(self.ledger.dropped)
         return self._unpark(step)
 
     def _crash(self) -> bool:
@@ -121,12 +125,8 @@ class History:
 
     def _unpark(self, step: Step) -> None:
         for unpark in step.unparks:
-            rows = [
-                job
-                for row, job in sorted(self.ledger.parked.items())
-                if job.key == unpark.key and row > unpark.after
-            ]
-            few = self.random.choice((1, 2, 100))
+            rows = [job for _, job in sorted(self.ledger.parked.items()) if job.key == unpark.key]
+            few = self.random.choice((2, 3, 100))
             self.dispatcher.unparked(unpark.key, rows[:few], more=few < len(rows))
 
     # The world
@@ -227,7 +227,12 @@ class History:
         """Somebody gives a command."""
         random, ledger = self.random, self.ledger
         dead = list(ledger.dead)
-        match random.randrange(6):
+        match random.randrange(7):
+            case 6:
+                purge = Purge(self.now, kind="odd")
+                self.purged.update(i for i, job in self.emitted.items() if purged(job, purge))
+                self.excused.update(self.purged)
+                ledger.tell(purge)
             case 0 if self.emitted:
                 job = random.choice(list(self.emitted))
                 self.excused.add(job)
@@ -404,7 +409,7 @@ class History:
         left = set(self.emitted) - self.finished - self.excused - set(self.ledger.dead)
         cancelled = {t.report.job for t in self.ledger.reports if isinstance(t.report, Cancel)}
         discarded = {t.report.job for t in self.ledger.reports if isinstance(t.report, Discard)}
-        ended = self.finished | cancelled | discarded | set(self.ledger.dead)
+        ended = self.finished | self.purged | cancelled | discarded | set(self.ledger.dead)
         assert not left, f"lost: {left}"
         assert set(self.emitted) <= ended, f"never ended: {set(self.emitted) - ended}"
         assert self.quiet()

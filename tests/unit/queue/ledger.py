@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 
 import msgspec
 
+from howdah.queue.board import purged
 from howdah.queue.model import (
     LATER,
     PARKED,
@@ -57,6 +58,7 @@ class Ledger:
     read: int = 0  # log rows that the dispatcher of the newest step had seen
     done: int = 0  # log rows that are finished for good
     row: int = 0
+    dropped: list[int] = field(default_factory=list)
 
     def next_row(self) -> int:
         self.row += 1
@@ -74,7 +76,8 @@ class Ledger:
         return self.steps[-1].generation if self.steps else 0
 
     def append(self, step: Step, *, read: int, done: int) -> set[Settlement]:
-        """Apply the step; the settlements that its revokes found taken."""
+        """Apply the step; the settlements that its revokes found taken. `dropped`: by purges."""
+        self.dropped = []
         assert step.generation == self.generation + 1
         self.steps.append(step)
         self.read, self.done = read, done
@@ -85,14 +88,15 @@ class Ledger:
             del table[job.row]
         self._insert(step)
         self._obey(step)
+        self._purge(step)
         return self._revoke(step)
 
     def _insert(self, step: Step) -> None:
         for later in step.later:
             self._later(later.job, later.due, later.attempt)
         for job in step.parks:
-            row = self.next_row()
-            self.parked[row] = _outside(job, row, PARKED)
+            assert job.row not in self.parked
+            self.parked[job.row] = _outside(job, job.row, PARKED)
         for dead in step.dead:
             assert dead.job.identity not in self.dead
             self.dead[dead.job.identity] = dead
@@ -122,6 +126,17 @@ class Ledger:
             self.paused = list(step.paused)
         for name in step.gone:
             self.workers.pop(name, None)
+
+    def _purge(self, step: Step) -> None:
+        for purge in step.purges:
+            for table in (self.later, self.parked):
+                for row, job in list(table.items()):
+                    if row not in step.spared and purged(job, purge):
+                        del table[row]
+                        self.dropped.append(job.identity)
+        held = {key for key, hold in self.holds.items() if hold.job in self.dropped}
+        for key in held:
+            del self.holds[key]
 
     def _revoke(self, step: Step) -> set[Settlement]:
         kept = set()

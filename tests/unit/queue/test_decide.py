@@ -381,15 +381,15 @@ def test_a_key_held_for_long_is_set_aside_and_comes_back_in_order() -> None:
     scene.ack(claim)
     step = scene.step()
     assert step.lifted == ["a"]
-    assert step.unparks == [Unpark(key="a", after=0)]
+    assert step.unparks == [Unpark(key="a")]
     aside = [Job(row, PARKED, "", 0, "k", 100.0, key="a", job=row - 20) for row in (22, 23, 24)]
     scene.dispatcher.unparked("a", aside[:2], more=True)
     seen = []
     for _ in range(3):
         step = scene.step()
         for unpark in step.unparks:
-            assert unpark.after == 23
-            scene.dispatcher.unparked("a", aside[2:], more=False)
+            assert unpark.key == "a"
+            scene.dispatcher.unparked("a", aside[1:], more=False)
         (claim,) = step.claims
         seen.append(claim.jobs[0].identity)
         scene.ack(claim)
@@ -534,3 +534,48 @@ def test_a_key_may_run_several_at_once() -> None:
     assert [claim.jobs[0].row for claim in claims] == [1, 2]
     scene.fail(claims[0])
     assert scene.rows() == [3], "without order there is nothing to block"
+
+
+# A log that would be pinned
+
+
+def test_a_long_job_is_copied_out_of_the_log_and_goes_on() -> None:
+    scene = Scene(QueuePolicy(pinned_max=1_500), slots=1)
+    (slow,) = scene.emit(kind="slow")
+    (claim,) = scene.claims()
+    scene.hear(Pause(scene.now, kind="k"))
+    scene.emit(1_000, key="a")
+    scene.emit(1_000)
+    step = scene.step()
+    assert step.parks[0] == slow
+    assert len(step.parks) == 1_001, "and the key's jobs, which wait for a pause to end"
+    assert 1 in step.moved
+    assert step.done == 2
+    scene.ack(claim)
+    (removed,) = scene.step().removed
+    assert (removed.row, removed.segment) == (1, PARKED)
+
+
+def test_ready_jobs_that_pin_the_log_come_back_from_later_with_their_attempts() -> None:
+    scene = Scene(QueuePolicy(pinned_max=1_500), slots=1)
+    scene.hear(Pause(scene.now))
+    (job,) = scene.emit(attempt=2)
+    scene.emit(2_000)
+    step = scene.step()
+    assert (step.later[0].job, step.later[0].due, step.later[0].attempt) == (job, scene.now, 2)
+    assert step.done == 2
+    assert scene.dispatcher.board.loaded == 0
+
+
+def test_a_purge_spares_what_is_in_memory() -> None:
+    scene = Scene(slots=1)
+    (job,) = scene.emit()
+    scene.fail(scene.claims()[0])
+    scene.step()
+    again = scene.again(job, 1)
+    scene.dispatcher.due([again])
+    (claim,) = scene.claims()
+    scene.hear(Purge(scene.now + 1))
+    assert scene.step().spared == [again.row]
+    scene.ack(claim)
+    assert scene.step().removed == [again]

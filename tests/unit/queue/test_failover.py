@@ -20,6 +20,12 @@ POLICIES = {
         default=KindPolicy(max_attempts=3, backoff=QUICK, on_failure="park"), park_after_seconds=0
     ),
     "skip": QueuePolicy(default=KindPolicy(max_attempts=3, backoff=QUICK, on_failure="skip")),
+    "a small log": QueuePolicy(
+        default=KindPolicy(max_attempts=3, backoff=QUICK),
+        kinds={"odd": KindPolicy(max_attempts=2, backoff=QUICK, on_failure="park")},
+        limits=(Limit(name="all", allow=Allowance(concurrency=3)),),
+        pinned_max=4,
+    ),
     "mixed with limits": QueuePolicy(
         default=KindPolicy(max_attempts=4, backoff=QUICK),
         kinds={"odd": KindPolicy(max_attempts=2, backoff=QUICK, on_failure="skip")},
