@@ -13,7 +13,7 @@ SELECT howdah.reanchor(%(log)s::text, %(consumer)s::text, %(start_at)s::text);
 -- name: position
 -- purpose: the newest position of a consumer, checked
 SELECT p.generation, p.epoch, p.seen::text, p.upto::text, p.last_id, p.note::text,
-       extract(epoch FROM clock_timestamp() - p.at)::float8
+       extract(epoch FROM howdah.clock() - p.at)::float8
 FROM howdah.log_position(%(log)s::text, %(consumer)s::text) AS p;
 
 -- name: append

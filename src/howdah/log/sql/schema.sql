@@ -12,6 +12,13 @@
 -- with the next larger id. Errors: HD001 superseded, HD002 position lost, HD003 bad input,
 -- HD004 look again.
 
+-- The time, for every statement of the runtime; tests that need another time replace it. It is not
+-- pinned to a search path: a function with settings is never inlined, and this one is asked for every
+-- row that is emitted. Its body was resolved when it was made.
+CREATE FUNCTION howdah.clock() RETURNS timestamptz
+    LANGUAGE sql VOLATILE PARALLEL SAFE
+    RETURN clock_timestamp();
+
 CREATE TABLE howdah.log (
     log_id     int GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     name       text NOT NULL UNIQUE CHECK (name ~ '^[a-z][a-z0-9_]{0,23}$'),
@@ -21,13 +28,13 @@ CREATE TABLE howdah.log (
     database_oid      oid NOT NULL,
     -- Counts the changes of its set of tables; the functions that read them know theirs.
     shape      int NOT NULL DEFAULT 0,
-    created_at timestamptz NOT NULL DEFAULT clock_timestamp()
+    created_at timestamptz NOT NULL DEFAULT howdah.clock()
 );
 
 CREATE TABLE howdah.log_segment (
     log_id     int NOT NULL REFERENCES howdah.log ON DELETE CASCADE,
     segment    int NOT NULL,
-    created_at timestamptz NOT NULL DEFAULT clock_timestamp(),
+    created_at timestamptz NOT NULL DEFAULT howdah.clock(),
     PRIMARY KEY (log_id, segment)
 );
 
@@ -53,7 +60,7 @@ CREATE TABLE howdah.log_consumer (
     when_slow         text NOT NULL DEFAULT 'pin' CHECK (when_slow IN ('pin', 'detach', 'drop')),
     slow_bytes        bigint NOT NULL DEFAULT 1073741824 CHECK (slow_bytes > 0),
     dropped_at        timestamptz,
-    created_at        timestamptz NOT NULL DEFAULT clock_timestamp(),
+    created_at        timestamptz NOT NULL DEFAULT howdah.clock(),
     PRIMARY KEY (log_id, name)
 );
 
@@ -62,7 +69,7 @@ CREATE TABLE howdah.log_archive (
     log_id      int NOT NULL REFERENCES howdah.log ON DELETE CASCADE,
     archive     int NOT NULL,
     segment     int NOT NULL,
-    detached_at timestamptz NOT NULL DEFAULT clock_timestamp(),
+    detached_at timestamptz NOT NULL DEFAULT howdah.clock(),
     PRIMARY KEY (log_id, archive)
 );
 
@@ -142,7 +149,7 @@ BEGIN
                     ((coalesce(hashtextextended(key, 0), id) & 32767)::smallint) STORED,
             headers jsonb,
             payload bytea NOT NULL,
-            at      timestamptz NOT NULL DEFAULT clock_timestamp()
+            at      timestamptz NOT NULL DEFAULT howdah.clock()
         ) WITH (autovacuum_enabled = off, toast.autovacuum_enabled = off, fillfactor = 100)
         $ddl$, segment_table, format('howdah.%I', 'log_' || its.name || '$id'));
     EXECUTE format('CREATE INDEX ON howdah.%I (xid)', segment_table);
@@ -257,7 +264,7 @@ BEGIN
     FOR number IN 1..segments LOOP
         PERFORM howdah.log_add_segment(log);
     END LOOP;
-    PERFORM howdah.log_mark(its.log_id, 1, 0, clock_timestamp(), 0);
+    PERFORM howdah.log_mark(its.log_id, 1, 0, howdah.clock(), 0);
     PERFORM howdah.log_compose(its.log_id);
     RETURN its;
 END
@@ -374,7 +381,7 @@ BEGIN
                 upto       pg_snapshot,
                 last_id    bigint NOT NULL,
                 note       jsonb,
-                at         timestamptz NOT NULL DEFAULT clock_timestamp()
+                at         timestamptz NOT NULL DEFAULT howdah.clock()
             ) WITH (autovacuum_enabled = off, fillfactor = 100)
             $ddl$, format('log_%s$%s$%s', its.name, consumer, half));
     END LOOP;
@@ -1007,7 +1014,7 @@ BEGIN
         PERFORM howdah.log_mark(its.log_id, newest.turn, newest.segment, newest.opened_at, bytes);
     END IF;
     IF bytes < segment_bytes
-        AND clock_timestamp() < newest.opened_at + make_interval(secs => segment_seconds)
+        AND howdah.clock() < newest.opened_at + make_interval(secs => segment_seconds)
     THEN
         RETURN;
     END IF;
@@ -1026,7 +1033,7 @@ BEGIN
         PERFORM howdah.log_compose(its.log_id);
         RETURN QUERY SELECT 'added', free, 'every other segment is pinned';
     END IF;
-    PERFORM howdah.log_mark(its.log_id, newest.turn + 1, free, clock_timestamp(), 0);
+    PERFORM howdah.log_mark(its.log_id, newest.turn + 1, free, howdah.clock(), 0);
     DELETE FROM howdah.log_turn AS t
     WHERE t.log_id = its.log_id AND t.turn <= newest.turn - kept_marks;
     RETURN QUERY SELECT 'turned', free, format('after %s', pg_size_pretty(bytes));
@@ -1133,7 +1140,7 @@ BEGIN
         HAVING sum(pg_table_size(to_regclass(format('howdah.%I', t.name)))) > c.slow_bytes
     LOOP
         IF slow.when_slow = 'drop' THEN
-            UPDATE howdah.log_consumer AS c SET dropped_at = clock_timestamp()
+            UPDATE howdah.log_consumer AS c SET dropped_at = howdah.clock()
             WHERE c.log_id = its.log_id AND c.name = slow.name;
             -- Whoever reads for it just now is about to miss rows, and must not commit.
             newest := howdah.log_newest(its.name, slow.name);
@@ -1278,6 +1285,6 @@ BEGIN
             - page_bytes * split_part(trim(oldest.tid::text, '()'), ',', 1)::bigint))::bigint;
         first_at := least(first_at, oldest.at);
     END LOOP;
-    seconds := greatest(extract(epoch FROM clock_timestamp() - first_at), 0);
+    seconds := greatest(extract(epoch FROM howdah.clock() - first_at), 0);
 END
 $$;

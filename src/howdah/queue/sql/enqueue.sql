@@ -11,16 +11,16 @@ SELECT howdah.drop_queue(%(queue)s::text)::text;
 SELECT e.job, e.new
 FROM howdah.enqueue(%(queue)s::text, %(kind)s::text, %(payload)s::text::jsonb, %(key)s::text,
                     %(headers)s::text::jsonb,
-                    clock_timestamp() + make_interval(secs => %(delay)s::float8),
+                    howdah.clock() + make_interval(secs => %(delay)s::float8),
                     %(digest)s::text,
-                    clock_timestamp() + make_interval(secs => %(window)s::float8)) AS e;
+                    howdah.clock() + make_interval(secs => %(window)s::float8)) AS e;
 
 -- name: enqueue_at
 -- purpose: one job that is due at a given time, in the caller's transaction
 SELECT e.job, e.new
 FROM howdah.enqueue(%(queue)s::text, %(kind)s::text, %(payload)s::text::jsonb, %(key)s::text,
                     %(headers)s::text::jsonb, to_timestamp(%(due)s::float8), %(digest)s::text,
-                    clock_timestamp() + make_interval(secs => %(window)s::float8)) AS e;
+                    howdah.clock() + make_interval(secs => %(window)s::float8)) AS e;
 
 -- name: schedule
 -- purpose: make a schedule, or change it; what it is dealt with up to stays

@@ -17,7 +17,7 @@
 CREATE TABLE howdah.queue (
     queue_id   int GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     name       text NOT NULL UNIQUE CHECK (name ~ '^[a-z][a-z0-9_]{0,15}$'),
-    created_at timestamptz NOT NULL DEFAULT clock_timestamp()
+    created_at timestamptz NOT NULL DEFAULT howdah.clock()
 );
 
 CREATE TABLE howdah.queue_parked (
@@ -56,7 +56,7 @@ CREATE TABLE howdah.queue_hold (
     key      text NOT NULL,
     job      bigint,
     policy   text NOT NULL,
-    since    timestamptz NOT NULL DEFAULT clock_timestamp(),
+    since    timestamptz NOT NULL DEFAULT howdah.clock(),
     PRIMARY KEY (queue_id, key)
 );
 
@@ -75,7 +75,7 @@ CREATE TABLE howdah.queue_worker (
     kinds         text[],
     host          text NOT NULL,
     pid           int NOT NULL,
-    registered_at timestamptz NOT NULL DEFAULT clock_timestamp(),
+    registered_at timestamptz NOT NULL DEFAULT howdah.clock(),
     PRIMARY KEY (queue_id, name)
 );
 
@@ -98,7 +98,7 @@ CREATE TABLE howdah.queue_cron (
     key        text,
     headers    jsonb,
     payload    bytea NOT NULL,
-    dealt_upto timestamptz NOT NULL DEFAULT clock_timestamp(),
+    dealt_upto timestamptz NOT NULL DEFAULT howdah.clock(),
     PRIMARY KEY (queue_id, name)
 );
 
@@ -114,7 +114,7 @@ CREATE TABLE howdah.queue_fired (
 -- What the dispatcher counted since the row before; the newest row also says how full it is.
 CREATE TABLE howdah.queue_count (
     queue_id int NOT NULL REFERENCES howdah.queue ON DELETE CASCADE,
-    at       timestamptz NOT NULL DEFAULT clock_timestamp(),
+    at       timestamptz NOT NULL DEFAULT howdah.clock(),
     counts   jsonb NOT NULL,
     PRIMARY KEY (queue_id, at)
 );
@@ -149,7 +149,7 @@ BEGIN
             CREATE TABLE howdah.%1$I (
                 queue_id int NOT NULL,
                 job      bigint NOT NULL,
-                at       timestamptz NOT NULL DEFAULT clock_timestamp(),
+                at       timestamptz NOT NULL DEFAULT howdah.clock(),
                 final    boolean NOT NULL,
                 value    jsonb NOT NULL
             ) WITH (autovacuum_enabled = off);
@@ -201,7 +201,7 @@ BEGIN
             CREATE TABLE howdah.%1$I (
                 generation  bigint PRIMARY KEY,
                 epoch       bigint NOT NULL,
-                at          timestamptz NOT NULL DEFAULT clock_timestamp(),
+                at          timestamptz NOT NULL DEFAULT howdah.clock(),
                 done        pg_snapshot NOT NULL,
                 read        pg_snapshot NOT NULL,
                 upto        pg_snapshot,
@@ -216,7 +216,7 @@ BEGIN
                 generation bigint NOT NULL,
                 ordinal    int NOT NULL,
                 worker     text NOT NULL,
-                at         timestamptz NOT NULL DEFAULT clock_timestamp(),
+                at         timestamptz NOT NULL DEFAULT howdah.clock(),
                 rows       bigint[] NOT NULL,
                 segments   int[] NOT NULL,  -- one element: the same for every row
                 tids       text[] NOT NULL,
@@ -290,8 +290,8 @@ $$;
 -- Which later table holds what is due then. Seven hours ahead have a bucket of their own.
 CREATE FUNCTION howdah.queue_bucket(due timestamptz) RETURNS text
     LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
-    RETURN CASE WHEN due < date_trunc('hour', statement_timestamp()) + interval '7 hours'
-        THEN (floor(extract(epoch FROM greatest(due, statement_timestamp())) / 3600)::bigint % 8)
+    RETURN CASE WHEN due < date_trunc('hour', howdah.clock()) + interval '7 hours'
+        THEN (floor(extract(epoch FROM greatest(due, howdah.clock())) / 3600)::bigint % 8)
              ::text
         ELSE 'far' END;
 
@@ -333,7 +333,7 @@ BEGIN
         VALUES (its.queue_id, enqueue.digest, enqueue.job, enqueue.until)
         ON CONFLICT ON CONSTRAINT queue_unique_pkey DO UPDATE
         SET job = excluded.job, until = excluded.until
-        WHERE u.until < clock_timestamp();
+        WHERE u.until < howdah.clock();
         IF NOT FOUND THEN
             new := false;
             SELECT u.job INTO job FROM howdah.queue_unique AS u
@@ -344,9 +344,9 @@ BEGIN
             headers := coalesce(headers, '{}') || jsonb_build_object('unique', digest);
         END IF;
     END IF;
-    IF due > clock_timestamp() THEN
+    IF due > howdah.clock() THEN
         PERFORM howdah.queue_put_later(its, job, due, kind, key, coalesce(headers, '{}')
-            || jsonb_build_object('job', job), content, clock_timestamp());
+            || jsonb_build_object('job', job), content, howdah.clock());
     ELSE
         EXECUTE format('INSERT INTO howdah.%I (id, topic, key, headers, payload)'
                        ' VALUES ($1, $2, $3, $4, $5)',
@@ -625,7 +625,7 @@ CREATE FUNCTION howdah.queue_maintain(queue text) RETURNS TABLE (action text, de
 AS $$
 DECLARE
     its howdah.queue := howdah.queue_named(queue);
-    this_hour bigint := floor(extract(epoch FROM clock_timestamp()) / 3600)::bigint;
+    this_hour bigint := floor(extract(epoch FROM howdah.clock()) / 3600)::bigint;
     target text;
     near record;
 BEGIN
@@ -635,12 +635,12 @@ BEGIN
     -- Rows that are due soon stay where they are: a dispatcher may have read their place already.
     FOR near IN
         SELECT DISTINCT howdah.queue_bucket(f.due) AS bucket FROM howdah.queue_later_far AS f
-        WHERE f.queue_id = its.queue_id AND f.due > clock_timestamp() + interval '5 minutes'
-          AND f.due < date_trunc('hour', statement_timestamp()) + interval '7 hours'
+        WHERE f.queue_id = its.queue_id AND f.due > howdah.clock() + interval '5 minutes'
+          AND f.due < date_trunc('hour', howdah.clock()) + interval '7 hours'
     LOOP
         EXECUTE format(
             'WITH near AS (DELETE FROM howdah.queue_later_far AS f WHERE f.queue_id = $1'
-            ' AND f.due > clock_timestamp() + interval ''5 minutes'''
+            ' AND f.due > howdah.clock() + interval ''5 minutes'''
             ' AND howdah.queue_bucket(f.due) = $2 RETURNING f.*)'
             ' INSERT INTO howdah.%I SELECT * FROM near', 'queue_later_' || near.bucket)
         USING its.queue_id, near.bucket;
@@ -658,10 +658,10 @@ BEGIN
     LOOP
         RETURN QUERY SELECT 'trimmed', target WHERE howdah.queue_trim(queue, target);
     END LOOP;
-    DELETE FROM howdah.queue_unique AS u WHERE u.until < clock_timestamp();
-    DELETE FROM howdah.queue_fired AS f WHERE f.fire_at < clock_timestamp() - interval '40 days';
+    DELETE FROM howdah.queue_unique AS u WHERE u.until < howdah.clock();
+    DELETE FROM howdah.queue_fired AS f WHERE f.fire_at < howdah.clock() - interval '40 days';
     DELETE FROM howdah.queue_count AS c
-    WHERE c.queue_id = its.queue_id AND c.at < clock_timestamp() - interval '7 days';
+    WHERE c.queue_id = its.queue_id AND c.at < howdah.clock() - interval '7 days';
 END
 $$;
 
