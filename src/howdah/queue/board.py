@@ -25,6 +25,8 @@ from howdah.queue.windows import Windows
 
 REMEMBERED_CANCELS = 100_000
 REMEMBERED_PURGES = 100
+MAKE_ROOM_EVERY_SECONDS = 1.0
+PUT_OFF_SECONDS = 30.0
 
 
 class Board:
@@ -40,6 +42,7 @@ class Board:
         self.tally: Counter[str] = Counter()
         self.loaded = 0
         self._pulled: set[int] = set()
+        self._room_made_at = 0.0
         self._cancelled: dict[int, None] = {}
         self._purges: list[Purge] = []
         kinds = {kind: policy.of(kind) for kind in policy.kinds}
@@ -213,6 +216,37 @@ class Board:
         """Whether the job was called off while it ran."""
         return job.identity in self._cancelled
 
+    def make_room(self, now: float) -> None:
+        """Memory is full of jobs that may not start while slots are free: put some of them off.
+
+        Else a paused kind, or a tenant at its limit, would stop everything behind its backlog.
+        """
+        if now < self._room_made_at + MAKE_ROOM_EVERY_SECONDS:
+            return
+        self._room_made_at = now
+        put_off = {job.row for job in self.ready.largest()[: self.policy.loaded_max // 4 + 1]}
+        self._put_off(
+            self.ready.withdraw(lambda job: job.row in put_off and not self._holds(job)),
+            now + PUT_OFF_SECONDS,
+        )
+
+    def _holds(self, job: Job) -> bool:
+        return job.key is not None and self.lanes.lane(job.key).hold is not None
+
+    def _put_off(self, jobs: Iterable[Job], until: float) -> None:
+        """Ready jobs leave memory for a while, with their lanes."""
+        keys: list[str] = []
+        for job in jobs:
+            if job.key is None:
+                later = Later(job=job, due=until, attempt=job.attempt, error="")
+                self.draft.later.append(later)
+                self._forget(job, moved=True)
+            else:
+                self.lanes.sleep(job.key, job, until)
+                keys.append(job.key)
+        for key in dict.fromkeys(keys):
+            self._park(self.lanes.set_aside(key))
+
     @property
     def pinned(self) -> bool:
         """Whether the oldest open rows keep too much of the log."""
@@ -233,16 +267,8 @@ class Board:
 
     def unpin(self, now: float) -> None:
         """The oldest rows that do not run leave memory for the tables, and are read again."""
-        keys = dict.fromkeys(self.lanes.waiting_on(self.pins))
-        for job in self.ready.withdraw(self.pins):
-            if job.key is None:
-                later = Later(job=job, due=now, attempt=job.attempt, error="")
-                self.draft.later.append(later)
-                self._forget(job, moved=True)
-            else:
-                self.lanes.put_back(job.key, job)
-                keys[job.key] = None
-        for key in keys:
+        self._put_off(self.ready.withdraw(self.pins), now)
+        for key in self.lanes.waiting_on(self.pins):
             self._park(self.lanes.set_aside(key))
             self._make_all_ready(self.lanes.follow(key))
 

@@ -146,6 +146,8 @@ class Dispatcher:
         for claim in self._claiming.claims(generation, now):
             self.open[generation, claim.ordinal] = OpenClaim(claim.worker, claim.jobs)
             board.draft.claims.append(claim)
+        if not self.room and any(w.room(ahead=False) > 0 for w in self.roster.takers()):
+            board.make_room(now)
         step = self._step(generation, now)
         self._outstanding = step if step.urgent else None
         return step

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import heapq
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from math import inf
 from operator import attrgetter
 
@@ -66,10 +66,14 @@ class Bucket:
             taken.append(self._pop())
         return taken
 
+    def jobs(self) -> Iterator[Job]:
+        """All of them; those that came early and were sorted in first."""
+        yield from (job for _, job in self._early)
+        yield from self._jobs
+
     def withdraw(self, drop: Callable[[Job], bool]) -> list[Job]:
         """Take jobs out for good."""
-        jobs = [*self._jobs, *(job for _, job in self._early)]
-        dropped = [job for job in jobs if drop(job)]
+        dropped = [job for job in self.jobs() if drop(job)]
         if dropped:
             self._jobs = deque(job for job in self._jobs if not drop(job))
             self._early = [(row, job) for row, job in self._early if not drop(job)]
@@ -196,9 +200,11 @@ class Ready:
         self._count -= len(dropped)
         return dropped
 
-    def kinds(self) -> Iterable[str]:
-        """The kinds of which a job is ready."""
-        return {b.kind for tenant in self._tenants.values() for b in tenant.buckets.values()}
+    def largest(self) -> list[Job]:
+        """The jobs of the fullest bucket, those that came early last."""
+        buckets = (b for tenant in self._tenants.values() for b in tenant.buckets.values())
+        fullest = max(buckets, key=len, default=None)
+        return list(fullest.jobs())[::-1] if fullest is not None else []
 
     def _choose(self, tenant: _Tenant, room: Room) -> tuple[Bucket, int, float] | None:
         """The tenant's best bucket with room, its room, and the score of the one behind it."""

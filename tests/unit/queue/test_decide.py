@@ -579,3 +579,33 @@ def test_a_purge_spares_what_is_in_memory() -> None:
     assert scene.step().spared == [again.row]
     scene.ack(claim)
     assert scene.step().removed == [again]
+
+
+def test_a_paused_backlog_that_fills_memory_lets_others_pass() -> None:
+    scene = Scene(QueuePolicy(loaded_max=8))
+    scene.hear(Pause(scene.now, kind="k"))
+    scene.emit(4)
+    scene.emit(4, key="a")
+    step = scene.step()
+    put_off = len(step.later) + len(step.parks)
+    assert put_off >= 3
+    assert scene.dispatcher.room == put_off
+    assert all(later.due == scene.now + 30.0 for later in step.later)
+    assert not scene.step().urgent, "once in a while is enough"
+    scene.emit(1, kind="other")
+    assert scene.rows() == [9]
+
+
+def test_a_key_that_was_put_off_comes_back() -> None:
+    scene = Scene(QueuePolicy(loaded_max=4))
+    scene.hear(Pause(scene.now, kind="k"))
+    scene.emit(4, key="a")
+    step = scene.step()
+    assert [job.row for job in step.parks] == [1, 2, 3, 4]
+    assert step.wake_at == scene.now + 30.0
+    scene.hear(Resume(scene.now, kind="k"))
+    scene.now += 30.0
+    assert scene.step().unparks == [Unpark(key="a")]
+    aside = [Job(row, PARKED, "", 0, "k", 100.0, key="a", job=row) for row in (1, 2, 3, 4)]
+    scene.dispatcher.unparked("a", aside, more=False)
+    assert scene.rows() == [1]

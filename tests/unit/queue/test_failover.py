@@ -55,7 +55,7 @@ POLICIES = {
 
 @pytest.mark.parametrize("policy", POLICIES.values(), ids=POLICIES.keys())
 @given(seed=st.integers(0, 2**32))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 def test_no_crash_loses_or_doubles_anything(policy: QueuePolicy, seed: int) -> None:
     history = History(policy, Random(seed))
     for _ in range(120):
