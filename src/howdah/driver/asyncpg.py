@@ -29,11 +29,16 @@ class AsyncDriver:
 
     async def batch(self, queries: tuple[Query, ...]) -> Rows:
         """Run the statements in one transaction; the rows of the last."""
+        if self._connection.is_in_transaction():
+            return await self._each(queries)
         with _translated():
             async with self._connection.transaction():
-                rows: Rows = []
-                for query in queries:
-                    rows = await self.execute(query)
+                return await self._each(queries)
+
+    async def _each(self, queries: tuple[Query, ...]) -> Rows:
+        rows: Rows = []
+        for query in queries:
+            rows = await self.execute(query)
         return rows
 
 

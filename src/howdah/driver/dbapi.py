@@ -11,7 +11,7 @@ from typing import Any
 
 from howdah.driver.statement import Query
 from howdah.driver.steps import Rows
-from howdah.errors import from_sqlstate
+from howdah.errors import Unsupported, from_sqlstate
 
 
 class Driver:
@@ -38,15 +38,26 @@ class Driver:
 
     @contextlib.contextmanager
     def _transaction(self) -> Iterator[None]:
-        """Django in autocommit mode needs one; its savepoint otherwise. psycopg2 always has one."""
+        """Django in autocommit mode needs one; psycopg2 has one unless it was told otherwise."""
         alias = getattr(self._connection, "alias", None)
         if alias is None:
+            _require_transactions(self._connection)
             yield
-            return
-        from django.db.transaction import atomic  # the caller's own
+        elif self._connection.in_atomic_block or not self._connection.get_autocommit():
+            yield
+        else:
+            from django.db.transaction import atomic  # the caller's own
 
-        with atomic(using=alias):
-            yield
+            with atomic(using=alias):
+                yield
+
+
+def _require_transactions(connection: Any) -> None:
+    if getattr(connection, "autocommit", False):
+        raise Unsupported(
+            "this needs a transaction, and the connection commits each statement",
+            hint="connection.autocommit = False",
+        )
 
 
 def plain(value: Any) -> Any:
@@ -66,7 +77,7 @@ def translated() -> Iterator[None]:
         diagnosis = getattr(found, "diag", None)
         raise from_sqlstate(
             getattr(found, "sqlstate", None) or getattr(found, "pgcode", None) or "",
-            getattr(diagnosis, "message_primary", None) or str(found),
+            str(getattr(diagnosis, "message_primary", None) or getattr(found, "message", found)),
             detail=getattr(diagnosis, "message_detail", None) or getattr(found, "detail", "") or "",
             hint=getattr(diagnosis, "message_hint", None) or getattr(found, "hint", "") or "",
             unreachable=type(found).__name__ in ("OperationalError", "InterfaceError"),
@@ -74,8 +85,10 @@ def translated() -> Iterator[None]:
 
 
 def _with_code(error: BaseException | None) -> BaseException | None:
+    """The innermost error with a code: wrappers forget detail and hint."""
+    found = None
     while error is not None:
         if hasattr(error, "sqlstate") or hasattr(error, "pgcode"):
-            return error
+            found = error
         error = getattr(error, "orig", None) or error.__cause__
-    return None
+    return found

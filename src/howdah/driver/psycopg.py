@@ -6,6 +6,9 @@ the caller began.
 
 from __future__ import annotations
 
+from contextlib import AbstractAsyncContextManager, AbstractContextManager, nullcontext
+from typing import Any
+
 import psycopg
 
 from howdah.driver.statement import Query
@@ -22,7 +25,7 @@ class Driver:
     def execute(self, query: Query) -> Rows:
         """Run one statement and return its rows."""
         try:
-            with self._connection.cursor(row_factory=psycopg.rows.tuple_row, binary=True) as cursor:
+            with self._cursor() as cursor:
                 cursor.execute(query.statement.encoded, query.values)
                 return cursor.fetchall() if cursor.description else []
         except psycopg.Error as error:
@@ -31,17 +34,23 @@ class Driver:
     def batch(self, queries: tuple[Query, ...]) -> Rows:
         """Run the statements in one transaction, pipelined; the rows of the last."""
         try:
-            with self._connection.transaction(), self._connection.pipeline():
-                cursors = [
-                    self._connection.cursor(row_factory=psycopg.rows.tuple_row, binary=True)
-                    for _ in queries
-                ]
+            with self._alone(), self._connection.pipeline():
+                cursors = [self._cursor() for _ in queries]
                 for cursor, query in zip(cursors, queries, strict=True):
                     cursor.execute(query.statement.encoded, query.values)
-                last = cursors[-1]
-                return last.fetchall() if last.description else []
+            return cursors[-1].fetchall() if cursors and cursors[-1].description else []
         except psycopg.Error as error:
             raise from_database(error) from error
+
+    def _alone(self) -> AbstractContextManager[object]:
+        """A transaction only where none is kept: psycopg's would commit the caller's."""
+        return self._connection.transaction() if _autocommits(self._connection) else nullcontext()
+
+    def _cursor(self) -> psycopg.Cursor[Row]:
+        """Ours, whatever cursors the caller has chosen for the connection."""
+        cursor = psycopg.Cursor(self._connection, row_factory=psycopg.rows.tuple_row)
+        cursor.format = psycopg.pq.Format.BINARY
+        return cursor
 
 
 class AsyncDriver:
@@ -52,9 +61,8 @@ class AsyncDriver:
 
     async def execute(self, query: Query) -> Rows:
         """Run one statement and return its rows."""
-        tuples = psycopg.rows.tuple_row
         try:
-            async with self._connection.cursor(row_factory=tuples, binary=True) as cursor:
+            async with self._cursor() as cursor:
                 await cursor.execute(query.statement.encoded, query.values)
                 return await cursor.fetchall() if cursor.description else []
         except psycopg.Error as error:
@@ -62,15 +70,26 @@ class AsyncDriver:
 
     async def batch(self, queries: tuple[Query, ...]) -> Rows:
         """Run the statements in one transaction, pipelined; the rows of the last."""
-        tuples = psycopg.rows.tuple_row
         try:
-            async with self._connection.transaction(), self._connection.pipeline():
-                cursors = [
-                    self._connection.cursor(row_factory=tuples, binary=True) for _ in queries
-                ]
+            async with self._alone(), self._connection.pipeline():
+                cursors = [self._cursor() for _ in queries]
                 for cursor, query in zip(cursors, queries, strict=True):
                     await cursor.execute(query.statement.encoded, query.values)
-                last = cursors[-1]
-                return await last.fetchall() if last.description else []
+            return await cursors[-1].fetchall() if cursors and cursors[-1].description else []
         except psycopg.Error as error:
             raise from_database(error) from error
+
+    def _alone(self) -> AbstractAsyncContextManager[object]:
+        return self._connection.transaction() if _autocommits(self._connection) else nullcontext()
+
+    def _cursor(self) -> psycopg.AsyncCursor[Row]:
+        """Ours, whatever cursors the caller has chosen for the connection."""
+        cursor = psycopg.AsyncCursor(self._connection, row_factory=psycopg.rows.tuple_row)
+        cursor.format = psycopg.pq.Format.BINARY
+        return cursor
+
+
+def _autocommits(connection: psycopg.Connection[Any] | psycopg.AsyncConnection[Any]) -> bool:
+    """Whether each statement is a transaction of its own at this moment."""
+    idle = psycopg.pq.TransactionStatus.IDLE
+    return connection.autocommit and connection.info.transaction_status is idle
