@@ -91,9 +91,13 @@ class Guardian:
         return bool(self.pid)
 
     def signal(self, name: str) -> dict[str, Any]:
-        """Send the named signal to the broker and to all that it forked."""
-        for pid in family(os.getpid()):
+        """Send the named signal to the broker and to all that it forked; a stop is waited for."""
+        alive = family(os.getpid())
+        for pid in alive:
             _send(pid, signal.Signals[name])
+        deadline = time.monotonic() + GRACE_SECONDS
+        while name == "SIGSTOP" and time.monotonic() < deadline and not all(map(_frozen, alive)):
+            time.sleep(_NAP_SECONDS)
         return {}
 
     def stop(self) -> dict[str, Any]:
@@ -170,6 +174,18 @@ def _living_parent(pid: str) -> int:
     except (OSError, ValueError):
         return 0
     return 0 if state in (b"Z", b"X") else int(parent)
+
+
+def _frozen(pid: int) -> bool:
+    """Whether no thread of the process runs any more: each stops when it next leaves the kernel."""
+    try:
+        states = [
+            (Path(thread.path) / "stat").read_bytes().rpartition(b")")[2].split()[0]
+            for thread in os.scandir(f"/proc/{pid}/task")
+        ]
+    except (OSError, IndexError):
+        return True  # it ended meanwhile
+    return all(state in (b"T", b"t", b"Z", b"X") for state in states)
 
 
 def _send(pid: int, number: signal.Signals) -> None:
