@@ -30,6 +30,7 @@ DUE_AGAIN_SECONDS = 30.0  # and those that took longer come with the next look f
 SCHEDULES_EVERY_SECONDS = 5.0
 COUNT_EVERY_SECONDS = 5.0
 MAINTAIN_EVERY_SECONDS = 5.0
+SETTLE_SECONDS = 1.0  # after which an idle dispatcher says once that everything is done
 
 
 class Turn(msgspec.Struct, frozen=True, kw_only=True):
@@ -57,6 +58,7 @@ class Dispatching:
         self._planned: list[store.Planned] = []
         self._counted: dict[str, int] = {}
         self._released: str | None = None
+        self._done = 0
         self._active = True
         self._ledger: store.Ledger
         self.dispatcher: Dispatcher
@@ -124,9 +126,9 @@ class Dispatching:
             if not dispatcher.room:
                 return 0
             self._window += 1
-            self._ends[self._window] = looked.upto
-            ledger = msgspec.structs.replace(ledger, upto=looked.upto, last_id=0)
-        rows = min(PAGE_ROWS, dispatcher.room)
+            self._ends[self._window] = looked.window
+            ledger = msgspec.structs.replace(ledger, upto=looked.window, last_id=0)
+        rows = self._page_rows(ledger)
         if not rows:
             return 0
         assert ledger.upto is not None, "a page is read inside a window"
@@ -141,6 +143,16 @@ class Dispatching:
             ledger = msgspec.structs.replace(ledger, last_id=jobs[-1].row)
         self._ledger = ledger
         return len(jobs)
+
+    def _page_rows(self, ledger: store.Ledger) -> int:
+        """How many rows to read; 0 to wait for more room.
+
+        Every page sorts what is left of its window, so a long window is read in few large pages.
+        """
+        room = self.dispatcher.room
+        if not ledger.last_id:
+            return min(PAGE_ROWS, room)
+        return room if room >= self._policy.loaded_max // 2 else 0
 
     def _read_due(self, now: float) -> Steps[int]:
         """Retries and schedules whose time has come; how many there were."""
@@ -170,7 +182,8 @@ class Dispatching:
     def _append(self, step: Step, now: float) -> Steps[bool]:
         """Append a step that is urgent, or any step when the lease wants a sign of life."""
         renewing = not self.idle and now > self._appended_at + self._policy.lease_seconds / 3
-        if not (step.urgent or renewing):
+        settling = self.idle and step.done > self._done and now > self._appended_at + SETTLE_SECONDS
+        if not (step.urgent or renewing or settling):
             return False
         self._ledger = msgspec.structs.replace(
             self._ledger,
@@ -183,6 +196,7 @@ class Dispatching:
         if applied.dropped:
             self.dispatcher.dropped(applied.dropped)
         self._appended_at = now
+        self._done = step.done
         for number in [each for each in self._ends if each < step.done]:
             del self._ends[number]
         if step.later:

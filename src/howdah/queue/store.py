@@ -62,6 +62,7 @@ class Look(msgspec.Struct, frozen=True, kw_only=True):
 
     now: float
     upto: str
+    window: str  # where a window of jobs should end: earlier than `upto` when the backlog is long
     jobs: bool
     reports: bool
 
@@ -110,8 +111,8 @@ def look(queue: str, read: str, heard: str) -> Steps[Look]:
         "look", jobs=f"howdah.log_jobs_{queue}$peek", reports=f"howdah.log_reports_{queue}$peek"
     )(jobs_seen=read, heard=heard)
     rows = yield from _unmoved(asked)
-    now, upto, jobs, reports = rows[0]
-    return Look(now=now, upto=upto, jobs=jobs, reports=reports)
+    now, upto, window, jobs, reports = rows[0]
+    return Look(now=now, upto=upto, window=window, jobs=jobs, reports=reports)
 
 
 def jobs_page(

@@ -93,8 +93,17 @@ class Windows:
         return sum(group.left for group in self._order)
 
     def pinned(self, most: int) -> bool:
-        """Whether more than that many rows were seen since the oldest group with open rows."""
-        return bool(self._order) and self._seen - self._order[0].before > most
+        """Whether more than that many rows were seen since the oldest group with open rows.
+
+        The rows of one long window do not count: it is worked off like any other backlog.
+        """
+        if not self._order:
+            return False
+        oldest = self._order[0]
+        since = self._seen - oldest.before
+        if oldest.size >= 2 * JOINED_ROWS:
+            return oldest.sealed and since - oldest.size > most
+        return since > most
 
     def oldest(self, number: int) -> bool:
         """Whether that window belongs to the oldest group."""

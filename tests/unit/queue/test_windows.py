@@ -67,3 +67,13 @@ def test_the_floor_follows_done() -> None:
     assert windows.floor(9) == 8
     windows.finish(2)
     assert windows.floor(9) == 9
+
+
+def test_a_long_window_does_not_pin_itself() -> None:
+    """A backlog written in one transaction is one window, and no reason to copy its rows out."""
+    windows = Windows()
+    windows.see(1, 50_000, complete=False)
+    windows.see(1, 50_000, complete=True)
+    assert not windows.pinned(10_000)
+    windows.see(2, 10_001, complete=True)
+    assert windows.pinned(10_000)

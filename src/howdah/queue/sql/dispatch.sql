@@ -1,7 +1,7 @@
 -- name: newest
 -- purpose: the newest row of the dispatcher's ledger, its age, and the server's time
 SELECT n.generation, n.epoch, n.done::text, n.read::text, n.upto::text, n.last_id, n.heard::text,
-       n.floor, date_part('epoch', clock_timestamp() - n.at), date_part('epoch', clock_timestamp())
+       n.floor, date_part('epoch', howdah.clock() - n.at), date_part('epoch', howdah.clock())
 FROM howdah.queue_newest(%(queue)s::text) AS n;
 
 -- name: elect
@@ -60,7 +60,8 @@ FROM {function}(%(seen)s::text::pg_snapshot, %(upto)s::text::pg_snapshot, %(last
 
 -- name: look
 -- purpose: the server's time, and whether jobs or reports became visible since
-SELECT date_part('epoch', clock_timestamp()), j.upto::text, j.waiting, r.waiting
+SELECT date_part('epoch', howdah.clock()), j.upto::text, coalesce(j.mark, j.upto)::text,
+       j.waiting, r.waiting
 FROM {jobs}(%(jobs_seen)s::text::pg_snapshot) AS j, {reports}(%(heard)s::text::pg_snapshot) AS r;
 
 -- name: due
