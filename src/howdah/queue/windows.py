@@ -12,17 +12,19 @@ from collections.abc import Iterable
 from howdah.queue.model import Job
 
 JOINED_ROWS = 1_000  # windows are joined up to this many rows: `done` moves by groups
+LONG_ROWS = 2_000  # a window with a page of so many is a backlog of its own, joined to no other
 COMPACT_AT = 64  # groups; beyond it, finished ones behind an unfinished one are merged into it
 
 
 class _Group:
     """Adjacent windows counted together."""
 
-    __slots__ = ("before", "left", "numbers", "sealed", "size")
+    __slots__ = ("before", "left", "long", "numbers", "sealed", "size")
 
     def __init__(self, before: int) -> None:
         self.before = before
         self.left = 0
+        self.long = False
         self.size = 0
         self.sealed = False
         self.numbers: list[int] = []
@@ -44,13 +46,14 @@ class Windows:
         group = self._by_number.get(number)
         if group is None:
             group = self._order[-1] if self._order else None
-            if group is None or group.size >= JOINED_ROWS:
+            if group is None or group.size >= JOINED_ROWS or rows >= LONG_ROWS:
                 group = _Group(self._seen)
                 self._order.append(group)
             group.numbers.append(number)
             self._by_number[number] = group
             self._newest = number
         self._seen += rows
+        group.long = group.long or rows >= LONG_ROWS
         group.left += rows
         group.size += rows
         group.sealed = complete
@@ -101,7 +104,7 @@ class Windows:
             return False
         oldest = self._order[0]
         since = self._seen - oldest.before
-        if oldest.size >= 2 * JOINED_ROWS:
+        if oldest.long:
             return oldest.sealed and since - oldest.size > most
         return since > most
 
