@@ -129,6 +129,11 @@ class Lane:
         """The keys whose messages are set aside."""
         return frozenset(self._parked)
 
+    @property
+    def parked_count(self) -> int:
+        """How many keys are set aside."""
+        return len(self._parked)
+
     def add(self, item: Item) -> None:
         """A message that the log brought."""
         if item.key in self._parked:

@@ -118,6 +118,7 @@ class Keeper:
         self.due.clear()
         await self._commit_position()
         await self._commit_parked()
+        self._figures.parked_keys = sum(lane.parked_count for lane in self._lanes)
         self._figures.unsettled = self._source.progress.uncommitted
         oldest = self._source.progress.oldest()
         message = oldest.message if oldest else None
@@ -213,7 +214,6 @@ class Keeper:
             if head.key is not None:
                 present[head.shard % len(self._lanes)].add(head.key)
                 await self._look_at_key(head, head.key)
-        self._figures.parked_keys = sum(len(keys) for keys in present.values())
         for number, lane in enumerate(self._lanes):
             for key in lane.parked_keys - present[number]:
                 self._let_go(key, number)
