@@ -42,6 +42,9 @@ class Crew(Protocol):
     def give(self, given: Given) -> None:
         """Hand a claim in; it runs as soon as a slot is free."""
 
+    def release_stuck(self) -> None:
+        """Give back claims that wait behind slots which do not come free."""
+
     def drain(self) -> None:
         """Start nothing more: what has not begun is released."""
 
@@ -49,8 +52,8 @@ class Crew(Protocol):
         """Wait until every slot has ended; whether they have."""
 
 
-class ThreadCrew:
-    """Each slot is a thread."""
+class SlotCrew:
+    """What crews have in common whose slots are threads of this process, each at one claim."""
 
     def __init__(
         self,
@@ -58,17 +61,14 @@ class ThreadCrew:
         slots: int,
         kinds: tuple[str, ...],
         *,
-        runner: Runner,
-        batches: dict[str, Callable[..., None]],
         send: Callable[[Ack], None],
         clock: Clock,
     ) -> None:
         self.name, self.slots, self.kinds = name, slots, kinds
-        self._runner = runner
-        self._batches = batches
         self._send = send
         self._clock = clock
         self._inbox: queues.SimpleQueue[Given | None] = queues.SimpleQueue()
+        self._begun = self._begun_before = 0
         self._draining = threading.Event()
         self._threads = [
             threading.Thread(target=self._slot, name=f"{name}-{number}", daemon=True)
@@ -83,6 +83,18 @@ class ThreadCrew:
     def give(self, given: Given) -> None:
         """Hand a claim in."""
         self._inbox.put(given)
+
+    def release_stuck(self) -> None:
+        """Give back what waits, if no slot has begun anything since the last call.
+
+        Claims come ahead of free slots; when all slots are at slow jobs, others may be free.
+        """
+        if self._begun != self._begun_before:
+            self._begun_before = self._begun
+            return
+        while (given := self._waiting()) is not None:
+            released = tuple(row.position for row in given.rows)
+            self._send(Outcome(self.name, given.assignment).ack(released))
 
     def drain(self) -> None:
         """Start nothing more."""
@@ -99,7 +111,39 @@ class ThreadCrew:
 
     def _slot(self) -> None:
         while (given := self._inbox.get()) is not None:
+            self._begun += 1
             self._run(given)
+
+    def _run(self, given: Given) -> None:
+        raise NotImplementedError
+
+    def _waiting(self) -> Given | None:
+        try:
+            given = self._inbox.get_nowait()
+        except queues.Empty:
+            return None
+        if given is None:  # draining: the slot that it was meant for still needs it
+            self._inbox.put(None)
+        return given
+
+
+class ThreadCrew(SlotCrew):
+    """Each slot is a thread that runs the handlers itself."""
+
+    def __init__(
+        self,
+        name: str,
+        slots: int,
+        kinds: tuple[str, ...],
+        *,
+        runner: Runner,
+        batches: dict[str, Callable[..., None]],
+        send: Callable[[Ack], None],
+        clock: Clock,
+    ) -> None:
+        super().__init__(name, slots, kinds, send=send, clock=clock)
+        self._runner = runner
+        self._batches = batches
 
     def _run(self, given: Given) -> None:
         outcome = Outcome(self.name, given.assignment)
@@ -152,6 +196,9 @@ class AsyncCrew:
     def give(self, given: Given) -> None:
         """Hand a claim in; the dispatcher gives no more of them than there are slots."""
         self._loop.call_soon_threadsafe(self._begin, given)
+
+    def release_stuck(self) -> None:
+        """Nothing waits here: every claim has a task at once."""
 
     def drain(self) -> None:
         """Start nothing more."""

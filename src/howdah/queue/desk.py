@@ -99,6 +99,10 @@ def payloads(queue: str, assignment: Assignment) -> Steps[list[JobRow]]:
         else:
             rows = yield from _in_segment(queue, segment, assignment, positions, wanted)
         found.update((row[0], row) for row in rows)
+    missing = [row for row in assignment.rows if row not in found]
+    if missing:  # copied out of the log meanwhile, so that it could be reclaimed
+        rows = yield _statement("payloads_outside")(queue=queue, rows=missing)
+        found.update((row[0], row) for row in rows)
     return [
         JobRow(position, assignment.attempts[position], *found[row])
         for position, row in enumerate(assignment.rows)

@@ -19,7 +19,7 @@ from howdah.log import Position
 from howdah.log import store as log_store
 from howdah.queue import cron, store
 from howdah.queue.decide import Dispatcher
-from howdah.queue.model import Claim, Revoke, Step
+from howdah.queue.model import Claim, Revoke, Settlement, Step
 from howdah.queue.policy import QueuePolicy
 from howdah.queue.rebuild import rebuild
 
@@ -30,6 +30,7 @@ DUE_AGAIN_SECONDS = 30.0  # and those that took longer come with the next look f
 SCHEDULES_EVERY_SECONDS = 5.0
 COUNT_EVERY_SECONDS = 5.0
 MAINTAIN_EVERY_SECONDS = 5.0
+BUSY_SECONDS = 0.5  # before asking again for rows that an open transaction is completing
 SETTLE_SECONDS = 1.0  # after which an idle dispatcher says once that everything is done
 
 
@@ -52,13 +53,15 @@ class Dispatching:
         self._queue_id = 0
         self._window = 0
         self._ends: dict[int, str] = {}
-        self._due_since: float | None = None
+        self._due_after = store.Due()
         self._due_at = self._due_again_at = 0.0
         self._schedules_at = self._count_at = self._maintain_at = 0.0
         self._planned: list[store.Planned] = []
         self._counted: dict[str, int] = {}
         self._released: str | None = None
         self._done = 0
+        self._busy: list[Revoke] = []
+        self._busy_until = 0.0
         self._active = True
         self._ledger: store.Ledger
         self.dispatcher: Dispatcher
@@ -95,7 +98,7 @@ class Dispatching:
         self._ledger = msgspec.structs.replace(self._ledger, heard=looked.upto)
         seen = yield from self._read_jobs(looked)
         came_due = yield from self._read_due(now)
-        step = dispatcher.plan(now)
+        step = self._with_busy(dispatcher.plan(now), now)
         wrote = yield from self._append(step, now)
         yield from self._unpark(step)
         self._active = self._active or wrote or bool(seen or told)
@@ -159,25 +162,30 @@ class Dispatching:
         if now < self._due_at or not self.dispatcher.room:
             return 0
         if now >= self._due_again_at:
-            self._due_since = None
+            self._due_after = store.Due()
             self._due_again_at = now + DUE_AGAIN_SECONDS
-        since = None if self._due_since is None else self._due_since - DUE_OVERLAP_SECONDS
         most = min(PAGE_ROWS, self.dispatcher.room)
-        jobs = yield from store.due(self.queue, since, now, most)
         before = self.dispatcher.board.loaded
+        jobs, self._due_after = yield from store.due(self.queue, self._due_after, now, most)
         self.dispatcher.due(jobs)
-        self._due_at = now + DUE_EVERY_SECONDS
         if len(jobs) < most:
-            self._due_since = now
+            self._due_at = now + DUE_EVERY_SECONDS
+            self._due_after = store.Due(min(self._due_after.at, now - DUE_OVERLAP_SECONDS))
         return self.dispatcher.board.loaded - before
 
     def _unpark(self, step: Step) -> Steps[None]:
         for unpark in step.unparks:
-            most = max(1, min(PAGE_ROWS, self.dispatcher.room))
-            jobs = yield from store.parked(self._queue_id, unpark.key, unpark.after, most)
+            most = max(2, min(PAGE_ROWS, self.dispatcher.room))
+            jobs = yield from store.parked(self._queue_id, unpark.key, most)
             self.dispatcher.unparked(unpark.key, jobs, more=len(jobs) == most)
 
     # Writing
+
+    def _with_busy(self, step: Step, now: float) -> Step:
+        """The step, with what could not be taken away before because it was being completed."""
+        if not self._busy or not (step.urgent or now >= self._busy_until):
+            return step
+        return msgspec.structs.replace(step, urgent=True, revokes=[*step.revokes, *self._busy])
 
     def _append(self, step: Step, now: float) -> Steps[bool]:
         """Append a step that is urgent, or any step when the lease wants a sign of life."""
@@ -191,8 +199,10 @@ class Dispatching:
             done=self._ends[step.done],
             floor=step.floor,
         )
-        applied = yield from store.append(self.queue, self._ledger, step)
-        self.dispatcher.appended(step, applied.settled)
+        lease = self._policy.lease_seconds
+        applied = yield from store.append(self.queue, self._ledger, step, lease_seconds=lease)
+        self._busy, self._busy_until = _busy(step, applied.busy), now + BUSY_SECONDS
+        self.dispatcher.appended(_without(step, applied.busy), applied.settled)
         if applied.dropped:
             self.dispatcher.dropped(applied.dropped)
         self._appended_at = now
@@ -251,3 +261,21 @@ class Dispatching:
             yield from log_store.maintain(log, 64 * 1024 * 1024, 900)
         self._released = done
         yield from store.maintain(self.queue)
+
+
+def _busy(step: Step, busy: frozenset[Settlement]) -> list[Revoke]:
+    return [r for r in (_part(revoke, busy, inside=True) for revoke in step.revokes) if r.rows]
+
+
+def _without(step: Step, busy: frozenset[Settlement]) -> Step:
+    if not busy:
+        return step
+    rest = [_part(revoke, busy, inside=False) for revoke in step.revokes]
+    return msgspec.structs.replace(step, revokes=[revoke for revoke in rest if revoke.rows])
+
+
+def _part(revoke: Revoke, busy: frozenset[Settlement], *, inside: bool) -> Revoke:
+    """The rows of a revoke that are in, or not in, the busy ones."""
+    generation, ordinal = revoke.generation, revoke.ordinal
+    rows = tuple(r for r in revoke.rows if ((generation, ordinal, r) in busy) is inside)
+    return msgspec.structs.replace(revoke, rows=rows)

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import importlib
 import multiprocessing
-import queue as queues
 import threading
 from collections.abc import Callable
 from multiprocessing.connection import Connection
@@ -19,7 +18,7 @@ import msgspec
 from howdah.clock import Clock
 from howdah.errors import BadInput
 from howdah.queue.context import JobContext, Lease, entering, leaving
-from howdah.queue.crew import Given
+from howdah.queue.crew import Given, SlotCrew
 from howdah.queue.desk import Assignment, JobRow
 from howdah.queue.handler import Cancelled, Fatal, OutOfTime, Registry, Retry
 from howdah.queue.model import Ack
@@ -37,7 +36,7 @@ class Ended(msgspec.Struct, frozen=True):
     delay: float | None = None
 
 
-class ProcessCrew:
+class ProcessCrew(SlotCrew):
     """Each slot is a thread that feeds one child process."""
 
     def __init__(
@@ -59,52 +58,23 @@ class ProcessCrew:
                 f"handlers that run in processes need the worker's app: {', '.join(kinds)}",
                 hint="start with `howdah queue worker module:queue`, or pass app='module:queue'",
             )
-        self.name, self.slots, self.kinds = name, slots, kinds
+        super().__init__(name, slots, kinds, send=send, clock=clock)
         self._app = app
         self._queue = queue
         self._registry = registry
         self._running = running
-        self._send = send
         self._keep = keep
-        self._clock = clock
-        self._inbox: queues.SimpleQueue[Given | None] = queues.SimpleQueue()
-        self._draining = threading.Event()
-        self._threads = [
-            threading.Thread(target=self._slot, name=f"{name}-{number}", daemon=True)
-            for number in range(slots)
-        ]
-
-    def start(self) -> None:
-        """Begin to take claims."""
-        for thread in self._threads:
-            thread.start()
-
-    def give(self, given: Given) -> None:
-        """Hand a claim in."""
-        self._inbox.put(given)
-
-    def drain(self) -> None:
-        """Start nothing more."""
-        self._draining.set()
-        for _ in self._threads:
-            self._inbox.put(None)
-
-    def join(self, seconds: float) -> bool:
-        """Wait until every slot has ended."""
-        until = self._clock.monotonic() + seconds
-        for thread in self._threads:
-            thread.join(max(0.0, until - self._clock.monotonic()))
-        return not any(thread.is_alive() for thread in self._threads)
+        self._children: dict[int, _Child] = {}
 
     def _slot(self) -> None:
-        child = _Child(self._app)
+        child = self._children[threading.get_ident()] = _Child(self._app)
         try:
-            while (given := self._inbox.get()) is not None:
-                self._run(child, given)
+            super()._slot()
         finally:
             child.end()
 
-    def _run(self, child: _Child, given: Given) -> None:
+    def _run(self, given: Given) -> None:
+        child = self._children[threading.get_ident()]
         outcome = Outcome(self.name, given.assignment)
         released: list[int] = []
         for row in given.rows:

@@ -77,6 +77,7 @@ class Headers(msgspec.Struct, frozen=True):
     max_attempts: int = 0
     expires: float | None = None
     unique: str | None = None
+    expires_in: float | None = None  # seconds from when it was enqueued, by the server's clock
 
 
 _HEADERS = msgspec.json.Decoder(Headers)
@@ -128,9 +129,9 @@ def jobs_page(
 
 
 def jobs_of(rows: Iterable[Row], window: int) -> list[Job]:
-    """Jobs from rows of (row, segment, tid, kind, key, headers, at)."""
+    """Jobs from rows of (row, segment, tid, kind, key, headers, at, and maybe enqueued at)."""
     jobs = []
-    for row, segment, tid, kind, key, headers, at in rows:
+    for row, segment, tid, kind, key, headers, at, *enqueued_at in rows:
         if headers is None:
             jobs.append(Job(row, segment, tid, window, kind, at, key))
         else:
@@ -148,12 +149,18 @@ def jobs_of(rows: Iterable[Row], window: int) -> list[Job]:
                     job.priority,
                     job.attempt,
                     job.max_attempts,
-                    job.expires,
+                    _expires(job, enqueued_at[0] if enqueued_at else at),
                     job.unique,
                     job.job,
                 )
             )
     return jobs
+
+
+def _expires(headers: Headers, enqueued_at: float) -> float | None:
+    if headers.expires_in is None:
+        return headers.expires
+    return enqueued_at + headers.expires_in
 
 
 def reports(queue: str, heard: str, upto: str) -> Steps[list[Report]]:
@@ -172,42 +179,71 @@ def reports(queue: str, heard: str, upto: str) -> Steps[list[Report]]:
         last_id = rows[-1][0]
 
 
-def due(queue: str, since: float | None, upto: float, max_rows: int) -> Steps[list[Job]]:
-    """Jobs of the later tables whose time has come; `since` None means from the beginning."""
-    rows = yield _plain("due")(queue=queue, since=since or 0.0, upto=upto, max_rows=max_rows)
-    return jobs_of(
+class Due(msgspec.Struct, frozen=True):
+    """A place among the rows of the later tables: when they are due, and there by their numbers."""
+
+    at: float = 0.0
+    row: int = 0
+
+
+def due(queue: str, after: Due, upto: float, max_rows: int) -> Steps[tuple[list[Job], Due]]:
+    """Jobs of the later tables whose time has come, in order, and the place of the last of them.
+
+    They count from when they were due: one scheduled long ago must not outrank every priority.
+    """
+    rows = yield _plain("due")(
+        queue=queue, since=after.at, after=after.row, upto=upto, max_rows=max_rows
+    )
+    jobs = jobs_of(
         (
-            (row, LATER, bucket, kind, key, _with_job(headers, job), at)
-            for row, bucket, job, kind, key, headers, at, _ in rows
+            (row, LATER, bucket, kind, key, _with_job(headers, job), due_at, enqueued_at)
+            for row, bucket, job, kind, key, headers, enqueued_at, due_at in rows
         ),
         0,
     )
+    return jobs, Due(rows[-1][7], rows[-1][0]) if rows else after
 
 
-def parked(queue_id: int, key: str, after: int, max_rows: int) -> Steps[list[Job]]:
-    """The parked jobs of a key after a row, in order."""
-    rows = yield _plain("parked_rows")(queue_id=queue_id, key=key, after=after, max_rows=max_rows)
+def next_due(queue: str) -> Steps[float | None]:
+    """When the oldest row of the later tables is due, or was."""
+    ((at,),) = yield _plain("next_due")(queue=queue)
+    return None if at is None else float(at)
+
+
+def parked(queue_id: int, key: str, max_rows: int) -> Steps[list[Job]]:
+    """The parked jobs of a key, in order."""
+    rows = yield _plain("parked_rows")(queue_id=queue_id, key=key, max_rows=max_rows)
     return jobs_of(rows, 0)
 
 
-def append(queue: str, ledger: Ledger, step: Step) -> Steps[Applied]:
-    """Append one step, whole; `Superseded` when another dispatcher owns the queue."""
+def append(queue: str, ledger: Ledger, step: Step, *, lease_seconds: float) -> Steps[Applied]:
+    """Append one step, whole; `Superseded` when another dispatcher owns the queue.
+
+    A transaction of several statements ends by itself, at the latest after a lease: else a
+    dispatcher that is stopped inside it would keep everybody from taking over.
+    """
     appended = _appending(queue, ledger, step)
     parts = exceptional(step)
     if parts is None:
         yield appended
         return Applied()
-    rows = yield Batch((appended, _plain("apply")(queue=queue, parts=parts)))
-    settled, dropped = rows[0]
-    triples = msgspec.json.decode(settled, type=list[tuple[int, int, int]])
-    return Applied(settled=frozenset(triples), dropped=tuple(dropped))
+    limit = _plain("not_for_long")(milliseconds=str(int(lease_seconds * 1000)))
+    rows = yield Batch((limit, appended, _plain("apply")(queue=queue, parts=parts)))
+    settled, dropped, busy = rows[0]
+    return Applied(settled=_settlements(settled), dropped=tuple(dropped), busy=_settlements(busy))
 
 
 class Applied(msgspec.Struct, frozen=True, kw_only=True):
-    """What the database answered to a step."""
+    """What the database answered to a step: rows that workers settled before their revocation,
+    jobs that purges deleted, rows that a transaction which is still open is settling."""
 
     settled: frozenset[Settlement] = frozenset()
     dropped: tuple[int, ...] = ()
+    busy: frozenset[Settlement] = frozenset()
+
+
+def _settlements(text: str) -> frozenset[Settlement]:
+    return frozenset(msgspec.json.decode(text, type=list[Settlement]))
 
 
 def take_over(queue: str, ledger: Ledger) -> Steps[Ledger]:
@@ -236,6 +272,7 @@ def exceptional(step: Step) -> str | None:
         "discards": step.discards,
         "gone": step.gone,
         "freed": step.freed,
+        "spared": step.spared,
     }  # fmt: skip
     found = {name: value for name, value in parts.items() if value}
     if step.paused is not None:
@@ -244,7 +281,14 @@ def exceptional(step: Step) -> str | None:
 
 
 def _placed(job: Job) -> dict[str, Any]:
-    return {"row": job.row, "segment": job.segment, "tid": job.tid, "job": job.identity}
+    return {
+        "row": job.row,
+        "segment": job.segment,
+        "tid": job.tid,
+        "job": job.identity,
+        "kind": job.kind,
+        "key": job.key,
+    }
 
 
 def _appending(queue: str, ledger: Ledger, step: Step) -> Query:

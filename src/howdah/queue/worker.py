@@ -307,11 +307,15 @@ class Worker:
 
     def _beat(self, connection: psycopg.Connection[Any]) -> None:
         """Renew the lease while claims are held; stop what is late or was taken away."""
-        beat_at = 0.0
+        beat_at = released_at = 0.0
         every = self._policy.lease_seconds / 4
         while not self._done.wait(0.1):
             self.running.stop_late()
             now = self._clock.monotonic()
+            if now > released_at + 1.0:
+                released_at = now
+                for crew in self.crews:
+                    crew.release_stuck()
             if now < beat_at + every or not len(self.running):
                 continue
             beat_at = now

@@ -140,7 +140,7 @@ BEGIN
                 at       timestamptz NOT NULL,
                 PRIMARY KEY (queue_id, row_id)
             );
-            CREATE INDEX ON howdah.%1$I (queue_id, due);
+            CREATE INDEX ON howdah.%1$I (queue_id, due, row_id);
             CREATE INDEX ON howdah.%1$I (queue_id, job);
             $ddl$, 'queue_later_' || bucket);
     END LOOP;
@@ -329,17 +329,21 @@ BEGIN
     job := nextval(format('howdah.%I', 'log_jobs_' || queue || '$id'));
     new := true;
     IF digest IS NOT NULL THEN
-        INSERT INTO howdah.queue_unique AS u (queue_id, digest, job, until)
-        VALUES (its.queue_id, enqueue.digest, enqueue.job, enqueue.until)
-        ON CONFLICT ON CONSTRAINT queue_unique_pkey DO UPDATE
-        SET job = excluded.job, until = excluded.until
-        WHERE u.until < howdah.clock();
-        IF NOT FOUND THEN
-            new := false;
-            SELECT u.job INTO job FROM howdah.queue_unique AS u
+        LOOP
+            INSERT INTO howdah.queue_unique AS u (queue_id, digest, job, until)
+            VALUES (its.queue_id, enqueue.digest, enqueue.job, enqueue.until)
+            ON CONFLICT ON CONSTRAINT queue_unique_pkey DO UPDATE
+            SET job = excluded.job, until = excluded.until
+            WHERE u.until < howdah.clock();
+            EXIT WHEN FOUND;
+            SELECT u.job, false INTO enqueue.job, enqueue.new FROM howdah.queue_unique AS u
             WHERE u.queue_id = its.queue_id AND u.digest = enqueue.digest;
-            RETURN;
-        END IF;
+            IF FOUND THEN
+                RETURN;
+            END IF;
+            new := true;  -- the other job has ended between the two statements
+            job := nextval(format('howdah.%I', 'log_jobs_' || queue || '$id'));
+        END LOOP;
         IF until IS NULL THEN
             headers := coalesce(headers, '{}') || jsonb_build_object('unique', digest);
         END IF;
@@ -396,7 +400,7 @@ $$;
 -- fields of howdah.queue.model.Step by their names. Returns the settlements that a revoke could
 -- not take, and the jobs that a purge deleted.
 CREATE FUNCTION howdah.queue_apply(queue text, parts jsonb)
-    RETURNS TABLE (settled jsonb, dropped bigint[])
+    RETURNS TABLE (settled jsonb, dropped bigint[], busy jsonb)
     LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
@@ -409,6 +413,7 @@ BEGIN
     FOR part IN SELECT * FROM jsonb_array_elements(parts -> 'later') LOOP
         found_row := howdah.queue_row(its, (part ->> 'row')::bigint, (part ->> 'segment')::int,
                                       part ->> 'tid');
+        CONTINUE WHEN found_row.kind IS NULL;  -- nothing is left to try again
         PERFORM howdah.queue_put_later(
             its, (part ->> 'job')::bigint, to_timestamp((part ->> 'due')::float8),
             found_row.kind, found_row.key,
@@ -422,8 +427,11 @@ BEGIN
                                       part ->> 'tid');
         INSERT INTO howdah.queue_dead AS d (queue_id, job, row_id, kind, key, headers, payload, at,
                                        attempt, reason, error, died_at)
-        VALUES (its.queue_id, (part ->> 'job')::bigint, (part ->> 'row')::bigint, found_row.kind,
-                found_row.key, found_row.headers, found_row.payload, found_row.at,
+        -- A person must see a job whose row has vanished: what is known of it is kept.
+        VALUES (its.queue_id, (part ->> 'job')::bigint, (part ->> 'row')::bigint,
+                coalesce(found_row.kind, part ->> 'kind'), coalesce(found_row.key, part ->> 'key'),
+                found_row.headers, coalesce(found_row.payload, ''),
+                coalesce(found_row.at, howdah.clock()),
                 (part ->> 'attempt')::int, part ->> 'reason', part ->> 'error',
                 to_timestamp((part ->> 'at')::float8))
         ON CONFLICT (queue_id, job) DO NOTHING;
@@ -431,6 +439,7 @@ BEGIN
     FOR part IN SELECT * FROM jsonb_array_elements(parts -> 'parks') LOOP
         found_row := howdah.queue_row(its, (part ->> 'row')::bigint, (part ->> 'segment')::int,
                                       part ->> 'tid');
+        CONTINUE WHEN found_row.kind IS NULL;
         INSERT INTO howdah.queue_parked (queue_id, row_id, job, kind, key, headers, payload, at)
         VALUES (its.queue_id, (part ->> 'row')::bigint, (part ->> 'job')::bigint, found_row.kind,
                 found_row.key, found_row.headers, found_row.payload, found_row.at)
@@ -443,18 +452,21 @@ BEGIN
         USING its.queue_id, (part ->> 'row')::bigint;
     END LOOP;
     FOR part IN SELECT * FROM jsonb_array_elements(parts -> 'cancelled') LOOP
-        PERFORM howdah.queue_delete(its, (part #>> '{}')::bigint, NULL, NULL, NULL);
+        PERFORM howdah.queue_delete(its, (part #>> '{}')::bigint, NULL, NULL, NULL, '{}');
     END LOOP;
     FOR part IN SELECT * FROM jsonb_array_elements(parts -> 'purges') LOOP
         dropped := dropped || howdah.queue_delete(
-            its, NULL, to_timestamp((part ->> 'at')::float8), part ->> 'kind', part ->> 'tenant');
+            its, NULL, to_timestamp((part ->> 'at')::float8), part ->> 'kind', part ->> 'tenant',
+            ARRAY(SELECT (s #>> '{}')::bigint FROM jsonb_array_elements(parts -> 'spared') AS s));
     END LOOP;
     FOR part IN SELECT * FROM jsonb_array_elements(parts -> 'replays') LOOP
         PERFORM howdah.queue_redrive(its, (part #>> '{}')::bigint);
     END LOOP;
     DELETE FROM howdah.queue_dead AS d
     WHERE d.queue_id = its.queue_id
-      AND d.job IN (SELECT (j #>> '{}')::bigint FROM jsonb_array_elements(parts -> 'discards') AS j);
+      AND d.job IN (SELECT (j #>> '{}')::bigint FROM jsonb_array_elements(parts -> 'discards') AS j
+                    UNION ALL
+                    SELECT (j #>> '{}')::bigint FROM jsonb_array_elements(parts -> 'cancelled') AS j);
     INSERT INTO howdah.queue_hold (queue_id, key, job, policy)
     SELECT its.queue_id, h ->> 'key', (h ->> 'job')::bigint, h ->> 'policy'
     FROM jsonb_array_elements(parts -> 'holds') AS h
@@ -474,43 +486,79 @@ BEGIN
     DELETE FROM howdah.queue_unique AS u
     WHERE u.queue_id = its.queue_id AND u.until IS NULL
       AND u.digest IN (SELECT f #>> '{}' FROM jsonb_array_elements(parts -> 'freed') AS f);
-    settled := howdah.queue_revoke(its, parts -> 'revokes');
+    SELECT r.settled, r.busy INTO settled, busy
+    FROM howdah.queue_revoke(its, parts -> 'revokes') AS r;
     RETURN NEXT;
 END
 $$;
 
 -- Take rows away from their claims. The primary key decides between us and a worker that completes
--- the job in its own transaction: we wait for it, and get back the rows that it won.
-CREATE FUNCTION howdah.queue_revoke(its howdah.queue, revokes jsonb) RETURNS jsonb
-    LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
+-- the job in its own transaction. `settled` are the rows that it won; `busy` those of transactions
+-- that are still open: one of them must not make everybody wait, so ask again.
+CREATE FUNCTION howdah.queue_revoke(
+    its howdah.queue, revokes jsonb, OUT settled jsonb, OUT busy jsonb
+)
+    LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET lock_timeout = '50ms'
 AS $$
 DECLARE
     part jsonb;
     each_row bigint;
-    taken int;
-    settled jsonb := '[]';
 BEGIN
+    settled := '[]';
+    busy := '[]';
     FOR part IN SELECT * FROM jsonb_array_elements(revokes) LOOP
-        FOR each_row IN SELECT (r #>> '{}')::bigint FROM jsonb_array_elements(part -> 'rows') AS r
-        LOOP
-            EXECUTE format(
-                'INSERT INTO howdah.%I VALUES ($1, $2, $3, true) ON CONFLICT DO NOTHING',
-                format('queue_%s$settled$%s', its.name, ((part ->> 'generation')::bigint >> 16) & 1))
-            USING (part ->> 'generation')::bigint, (part ->> 'ordinal')::int, each_row;
-            GET DIAGNOSTICS taken = ROW_COUNT;
-            IF taken = 0 THEN
-                settled := settled || jsonb_build_array(
-                    jsonb_build_array(part -> 'generation', part -> 'ordinal', each_row));
-            END IF;
-        END LOOP;
+        BEGIN  -- together, for a subtransaction a claim instead of one a row
+            settled := settled || howdah.queue_revoke_rows(
+                its.name, (part ->> 'generation')::bigint, (part ->> 'ordinal')::int,
+                ARRAY(SELECT (r #>> '{}')::bigint FROM jsonb_array_elements(part -> 'rows') AS r));
+        EXCEPTION WHEN lock_not_available THEN
+            FOR each_row IN
+                SELECT (r #>> '{}')::bigint FROM jsonb_array_elements(part -> 'rows') AS r
+            LOOP
+                BEGIN
+                    settled := settled || howdah.queue_revoke_rows(
+                        its.name, (part ->> 'generation')::bigint, (part ->> 'ordinal')::int,
+                        ARRAY[each_row]);
+                EXCEPTION WHEN lock_not_available THEN
+                    busy := busy || jsonb_build_array(
+                        jsonb_build_array(part -> 'generation', part -> 'ordinal', each_row));
+                END;
+            END LOOP;
+        END;
     END LOOP;
-    RETURN settled;
 END
 $$;
 
--- Delete waiting rows of the later and parked tables; the jobs that are gone.
+-- The same for rows of one claim: those that the worker has settled before.
+CREATE FUNCTION howdah.queue_revoke_rows(queue text, generation bigint, ordinal int, rows bigint[])
+    RETURNS jsonb
+    LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    target text := format('queue_%s$settled$%s', queue, (generation >> 16) & 1);
+    settled jsonb;
+BEGIN
+    EXECUTE format('INSERT INTO howdah.%I SELECT $1, $2, r, true FROM unnest($3) AS r'
+                   ' ON CONFLICT DO NOTHING', target) USING generation, ordinal, rows;
+    EXECUTE format('SELECT jsonb_agg(jsonb_build_array($1, $2, s.row_id)) FROM howdah.%I AS s'
+                   ' WHERE s.generation = $1 AND s.ordinal = $2 AND s.row_id = ANY ($3)'
+                   ' AND NOT s.revoked', target)
+    INTO settled USING generation, ordinal, rows;
+    RETURN coalesce(settled, '[]');
+END
+$$;
+
+-- What a worker asks whose handler failed after it had called complete: whether that counts. If not,
+-- it never will: the job is ours to try again.
+CREATE FUNCTION howdah.queue_fence(queue text, generation bigint, ordinal int, row_id bigint)
+    RETURNS boolean
+    LANGUAGE sql SET search_path = pg_catalog, pg_temp
+    RETURN howdah.queue_revoke_rows(queue, generation, ordinal, ARRAY[row_id]) <> '[]';
+
+-- Delete waiting rows of the later and parked tables, but not the spared ones, and what they held;
+-- the jobs that are gone.
 CREATE FUNCTION howdah.queue_delete(
-    its howdah.queue, job bigint, before timestamptz, kind text, tenant text
+    its howdah.queue, job bigint, before timestamptz, kind text, tenant text, spared bigint[]
 ) RETURNS bigint[]
     LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
 AS $$
@@ -526,35 +574,36 @@ BEGIN
             'WITH gone AS (DELETE FROM howdah.%I AS t WHERE t.queue_id = $1'
             ' AND ($2 IS NULL OR t.job = $2) AND ($3 IS NULL OR t.at < $3)'
             ' AND ($4 IS NULL OR t.kind = $4) AND ($5 IS NULL OR t.headers ->> ''tenant'' = $5)'
+            ' AND t.row_id <> ALL ($6)'
             ' RETURNING t.job, t.headers),'
             ' freed AS (DELETE FROM howdah.queue_unique AS u USING gone AS g'
             '  WHERE u.queue_id = $1 AND u.until IS NULL AND u.digest = g.headers ->> ''unique'')'
             ' SELECT array_agg(job) FROM gone', 'queue_' || each_table)
-        INTO part USING its.queue_id, job, before, kind, tenant;
+        INTO part USING its.queue_id, job, before, kind, tenant, spared;
         gone := gone || coalesce(part, '{}');
     END LOOP;
+    DELETE FROM howdah.queue_hold AS h WHERE h.queue_id = its.queue_id AND h.job = ANY (gone);
     RETURN gone;
 END
 $$;
 
--- Put a dead letter back into the jobs log, with fresh attempts.
+-- Put a dead letter among the jobs that are due, with fresh attempts.
 CREATE FUNCTION howdah.queue_redrive(its howdah.queue, job bigint) RETURNS boolean
     LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
     dead howdah.queue_dead;
-    jobs howdah.log := howdah.log_named('jobs_' || its.name);
 BEGIN
     DELETE FROM howdah.queue_dead AS d
     WHERE d.queue_id = its.queue_id AND d.job = queue_redrive.job RETURNING * INTO dead;
     IF NOT FOUND THEN
         RETURN false;
     END IF;
-    EXECUTE format('INSERT INTO howdah.%I (topic, key, headers, payload) VALUES ($1, $2, $3, $4)',
-                   'log_jobs_' || its.name || '$' || howdah.log_current(jobs.log_id))
-    USING dead.kind, dead.key,
-          (coalesce(dead.headers, '{}') - 'attempt' - 'error' - 'expires')
-              || jsonb_build_object('job', dead.job), dead.payload;
+    -- Its uniqueness ended with its death: another such job may be there by now.
+    PERFORM howdah.queue_put_later(
+        its, dead.job, howdah.clock(), dead.kind, dead.key,
+        (coalesce(dead.headers, '{}') - '{attempt, error, expires, expires_in, unique}'::text[])
+            || jsonb_build_object('job', dead.job), dead.payload, dead.at);
     RETURN true;
 END
 $$;
@@ -721,6 +770,7 @@ CREATE FUNCTION howdah.queue_newest(
     OUT floor bigint
 )
     LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
+    SET enable_seqscan = off SET enable_sort = off
 AS $$
 BEGIN
     EXECUTE format(
@@ -733,8 +783,10 @@ BEGIN
 END
 $$;
 
--- Rows of the later tables that are due between two times, oldest first.
-CREATE FUNCTION howdah.queue_due(queue text, since timestamptz, upto timestamptz, max_rows int)
+-- Rows of the later tables that are due from a time on (and there from a row on), oldest first.
+CREATE FUNCTION howdah.queue_due(
+    queue text, since timestamptz, after bigint, upto timestamptz, max_rows int
+)
     RETURNS TABLE (row_id bigint, bucket text, job bigint, kind text, key text, headers jsonb,
                    at timestamptz, due timestamptz)
     LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp SET enable_seqscan = off
@@ -744,24 +796,42 @@ DECLARE
 BEGIN
     RETURN QUERY
     SELECT l.row_id, l.bucket, l.job, l.kind, l.key, l.headers, l.at, l.due FROM (
-        SELECT '0' AS bucket, b.* FROM howdah.queue_later_0 AS b
-        WHERE b.queue_id = its.queue_id AND b.due >= since AND b.due <= upto
-        UNION ALL SELECT '1', b.* FROM howdah.queue_later_1 AS b
-        WHERE b.queue_id = its.queue_id AND b.due >= since AND b.due <= upto
-        UNION ALL SELECT '2', b.* FROM howdah.queue_later_2 AS b
-        WHERE b.queue_id = its.queue_id AND b.due >= since AND b.due <= upto
-        UNION ALL SELECT '3', b.* FROM howdah.queue_later_3 AS b
-        WHERE b.queue_id = its.queue_id AND b.due >= since AND b.due <= upto
-        UNION ALL SELECT '4', b.* FROM howdah.queue_later_4 AS b
-        WHERE b.queue_id = its.queue_id AND b.due >= since AND b.due <= upto
-        UNION ALL SELECT '5', b.* FROM howdah.queue_later_5 AS b
-        WHERE b.queue_id = its.queue_id AND b.due >= since AND b.due <= upto
-        UNION ALL SELECT '6', b.* FROM howdah.queue_later_6 AS b
-        WHERE b.queue_id = its.queue_id AND b.due >= since AND b.due <= upto
-        UNION ALL SELECT '7', b.* FROM howdah.queue_later_7 AS b
-        WHERE b.queue_id = its.queue_id AND b.due >= since AND b.due <= upto
-        UNION ALL SELECT 'far', b.* FROM howdah.queue_later_far AS b
-        WHERE b.queue_id = its.queue_id AND b.due >= since AND b.due <= upto
+        (SELECT '0' AS bucket, b.* FROM howdah.queue_later_0 AS b
+         WHERE b.queue_id = its.queue_id AND b.due >= since AND b.due <= upto
+           AND (b.due > since OR b.row_id > after)
+         ORDER BY b.due, b.row_id LIMIT max_rows)
+        UNION ALL (SELECT '1', b.* FROM howdah.queue_later_1 AS b
+         WHERE b.queue_id = its.queue_id AND b.due >= since AND b.due <= upto
+           AND (b.due > since OR b.row_id > after)
+         ORDER BY b.due, b.row_id LIMIT max_rows)
+        UNION ALL (SELECT '2', b.* FROM howdah.queue_later_2 AS b
+         WHERE b.queue_id = its.queue_id AND b.due >= since AND b.due <= upto
+           AND (b.due > since OR b.row_id > after)
+         ORDER BY b.due, b.row_id LIMIT max_rows)
+        UNION ALL (SELECT '3', b.* FROM howdah.queue_later_3 AS b
+         WHERE b.queue_id = its.queue_id AND b.due >= since AND b.due <= upto
+           AND (b.due > since OR b.row_id > after)
+         ORDER BY b.due, b.row_id LIMIT max_rows)
+        UNION ALL (SELECT '4', b.* FROM howdah.queue_later_4 AS b
+         WHERE b.queue_id = its.queue_id AND b.due >= since AND b.due <= upto
+           AND (b.due > since OR b.row_id > after)
+         ORDER BY b.due, b.row_id LIMIT max_rows)
+        UNION ALL (SELECT '5', b.* FROM howdah.queue_later_5 AS b
+         WHERE b.queue_id = its.queue_id AND b.due >= since AND b.due <= upto
+           AND (b.due > since OR b.row_id > after)
+         ORDER BY b.due, b.row_id LIMIT max_rows)
+        UNION ALL (SELECT '6', b.* FROM howdah.queue_later_6 AS b
+         WHERE b.queue_id = its.queue_id AND b.due >= since AND b.due <= upto
+           AND (b.due > since OR b.row_id > after)
+         ORDER BY b.due, b.row_id LIMIT max_rows)
+        UNION ALL (SELECT '7', b.* FROM howdah.queue_later_7 AS b
+         WHERE b.queue_id = its.queue_id AND b.due >= since AND b.due <= upto
+           AND (b.due > since OR b.row_id > after)
+         ORDER BY b.due, b.row_id LIMIT max_rows)
+        UNION ALL (SELECT 'far', b.* FROM howdah.queue_later_far AS b
+         WHERE b.queue_id = its.queue_id AND b.due >= since AND b.due <= upto
+           AND (b.due > since OR b.row_id > after)
+         ORDER BY b.due, b.row_id LIMIT max_rows)
     ) AS l
     ORDER BY l.due, l.row_id LIMIT max_rows;
 END
@@ -771,7 +841,18 @@ $$;
 CREATE FUNCTION howdah.queue_next_due(queue text, since timestamptz) RETURNS timestamptz
     LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
 AS $$
-    SELECT min(d.due) FROM howdah.queue_due(queue, since, 'infinity', 1) AS d
+    SELECT min(d.due) FROM howdah.queue_due(queue, since, 0, 'infinity', 1) AS d
+$$;
+
+-- Keep a result or progress in the bucket of this hour.
+CREATE FUNCTION howdah.queue_keep(queue_id int, job bigint, final boolean, value jsonb) RETURNS void
+    LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+    EXECUTE format('INSERT INTO howdah.%I (queue_id, job, final, value) VALUES ($1, $2, $3, $4)',
+        'queue_result_' || floor(extract(epoch FROM howdah.clock()) / 3600)::bigint % 3)
+    USING queue_id, job, final, value;
+END
 $$;
 
 -- Rows of the later and parked tables by their numbers.
