@@ -24,6 +24,7 @@ from howdah.log.reader import Reader
 SEGMENTS = 8
 SEGMENT_BYTES = 256 * 1024 * 1024
 SEGMENT_SECONDS = 900
+SLOW_BYTES = 1024 * 1024 * 1024
 _REMEMBER_SECONDS = 10.0
 
 
@@ -123,8 +124,8 @@ class Log:
 class Consumer:
     """A named reader of a log: its position survives, and each record is read by it once.
 
-    `start_at` is `earliest` (the oldest record that the log still holds) or `now`; it matters only
-    the first time.
+    `start_at` is `earliest` (the oldest record that the log still holds) or `now`; it, `when_slow`
+    and `slow_bytes` matter only the first time.
     """
 
     def __init__(
@@ -134,6 +135,8 @@ class Consumer:
         *,
         start_at: str = "earliest",
         payload_budget_bytes: int = PAGE_BYTES,
+        when_slow: str = "pin",
+        slow_bytes: int = SLOW_BYTES,
     ) -> None:
         if start_at not in ("earliest", "now"):
             raise BadInput(f"a consumer starts at 'earliest' or 'now', not {start_at!r}")
@@ -141,14 +144,22 @@ class Consumer:
         self.name = name
         self._start_at = start_at
         self._budget = payload_budget_bytes
+        self._policy = (when_slow, slow_bytes)
 
     def subscribe(self, connection: Any) -> bool:
         """Register it unless it is registered; whether it is new."""
-        return run(connection, store.subscribe(self.log, self.name, self._start_at))
+        return run(connection, self._subscribed())
 
     async def asubscribe(self, connection: Any) -> bool:
         """Register it unless it is registered; whether it is new."""
-        return await run_async(connection, store.subscribe(self.log, self.name, self._start_at))
+        return await run_async(connection, self._subscribed())
+
+    def _subscribed(self) -> Steps[bool]:
+        return store.subscribe(self.log, self.name, self._start_at, *self._policy)
+
+    def when_slow(self, connection: Any, when_slow: str, *, slow_bytes: int = SLOW_BYTES) -> None:
+        """Say what happens once it makes the log keep more than that: `pin`, `detach`, `drop`."""
+        run(connection, store.when_slow(self.log, self.name, when_slow, slow_bytes))
 
     def unsubscribe(self, connection: Any) -> bool:
         """Forget it and its position; whether it was registered."""
@@ -166,10 +177,13 @@ class Consumer:
         """The state machine under this class, for loops of one's own."""
         return Reader(self.log, self.name, payload_budget_bytes=self._budget)
 
-    def open(self, connection: Any) -> OpenConsumer:
-        """Start reading on a connection, from the committed position."""
+    def open(self, connection: Any, *, take_over: bool = False) -> OpenConsumer:
+        """Start reading on a connection, from the committed position.
+
+        With `take_over`, every later commit of another instance fails with `Superseded`.
+        """
         reader = self.reader()
-        run(connection, reader.open())
+        run(connection, reader.open(take_over=take_over))
         return OpenConsumer(connection, reader)
 
     @contextlib.contextmanager

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from typing import ParamSpec, TypeVar
 
 from howdah.driver import Steps
-from howdah.errors import Moved
+from howdah.errors import Moved, StatementFailed
 from howdah.log import decide, store
 from howdah.log.model import Cursor, Page, Peek, Position
 
@@ -88,8 +88,14 @@ T = TypeVar("T")
 
 
 def _unmoved(look: Callable[P, Steps[T]], *what: P.args, **how: P.kwargs) -> Steps[T]:
-    """Look again when the log's tables were replaced at that moment; it happens rarely."""
+    """Look again when the log's tables were replaced at that moment; it happens rarely.
+
+    Inside a transaction that is aborted by then, the caller is told the reason and repeats it.
+    """
     try:
         return (yield from look(*what, **how))
-    except Moved:
-        return (yield from look(*what, **how))
+    except Moved as moved:
+        try:
+            return (yield from look(*what, **how))
+        except StatementFailed:
+            raise moved from None

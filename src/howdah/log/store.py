@@ -23,6 +23,7 @@ _OPEN = statement(_EMIT, "open")
 _CREATE = statement(_EMIT, "create")
 _DROP = statement(_EMIT, "drop")
 _SUBSCRIBE = statement(_READ, "subscribe")
+_WHEN_SLOW = statement(_READ, "when_slow")
 _UNSUBSCRIBE = statement(_READ, "unsubscribe")
 _REANCHOR = statement(_READ, "reanchor")
 _POSITION = statement(_READ, "position")
@@ -86,10 +87,19 @@ def row_of(event: Event) -> tuple[str, str | None, str | None, bytes]:
     return event.topic, event.key, _encoded(event), event.payload
 
 
-def subscribe(log: str, consumer: str, start_at: str) -> Steps[bool]:
+def subscribe(
+    log: str, consumer: str, start_at: str, when_slow: str, slow_bytes: int
+) -> Steps[bool]:
     """Register a consumer; whether it is new."""
-    ((new,),) = yield _SUBSCRIBE(log=log, consumer=consumer, start_at=start_at)
+    ((new,),) = yield _SUBSCRIBE(
+        log=log, consumer=consumer, start_at=start_at, when_slow=when_slow, slow_bytes=slow_bytes
+    )
     return bool(new)
+
+
+def when_slow(log: str, consumer: str, policy: str, slow_bytes: int) -> Steps[None]:
+    """Set what happens once a consumer is slow; `BadInput` for what is no policy."""
+    yield _WHEN_SLOW(log=log, consumer=consumer, when_slow=policy, slow_bytes=slow_bytes)
 
 
 def unsubscribe(log: str, consumer: str) -> Steps[bool]:
@@ -163,7 +173,7 @@ def peek(log: str, seen: str) -> Steps[Peek]:
 
 
 def page(log: str, position: Position, max_rows: int, max_bytes: int) -> Steps[Page]:
-    """The next records of the open window: at most `max_rows`, none after `max_bytes` of payload."""
+    """The next records of the open window: at most `max_rows`, fewer once they hold `max_bytes`."""
     assert position.upto is not None, "a page is read inside a window"
     rows = yield _reading("page", log)(
         seen=position.seen,

@@ -1,6 +1,12 @@
 -- name: subscribe
 -- purpose: register a consumer unless it is registered
-SELECT howdah.subscribe(%(log)s::text, %(consumer)s::text, %(start_at)s::text);
+SELECT howdah.subscribe(%(log)s::text, %(consumer)s::text, %(start_at)s::text,
+                        %(when_slow)s::text, %(slow_bytes)s::bigint);
+
+-- name: when_slow
+-- purpose: what happens once a consumer makes the log keep that much
+SELECT howdah.when_slow(%(log)s::text, %(consumer)s::text, %(when_slow)s::text,
+                        %(slow_bytes)s::bigint)::text;
 
 -- name: unsubscribe
 -- purpose: forget a consumer and its position
