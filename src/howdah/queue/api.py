@@ -21,9 +21,10 @@ from howdah.driver import Steps, run, run_async, statement
 from howdah.errors import BadInput
 from howdah.log import Event, Log
 from howdah.log import store as log_store
-from howdah.queue import desk, store
+from howdah.queue import desk, store, tracing
 from howdah.queue.cron import CatchUp, Schedule
 from howdah.queue.handler import Handler, Registry
+from howdah.queue.metrics import Metrics
 from howdah.queue.model import Cancel, Discard, Pause, Purge, Release, Replay, Report, Resume
 from howdah.queue.policy import KindPolicy, Limit, QueuePolicy
 from howdah.queue.unique import Unique, digest
@@ -146,6 +147,7 @@ class Queue:
         chosen = _options(options)
         if not _is_plain(chosen):
             raise BadInput("enqueue_many takes no delay, time or uniqueness", hint="enqueue()")
+        chosen = _traced(chosen)
         events = [self._event(kind, each, chosen) for each in many]
         return self.jobs.emit_many(connection, events)
 
@@ -156,6 +158,7 @@ class Queue:
         chosen = _options(options)
         if not _is_plain(chosen):
             raise BadInput("aenqueue_many takes no delay, time or uniqueness", hint="aenqueue()")
+        chosen = _traced(chosen)
         return await self.jobs.aemit_many(
             connection, [self._event(kind, each, chosen) for each in many]
         )
@@ -171,13 +174,14 @@ class Queue:
         chosen = _options(options)
         if not _is_plain(chosen):
             raise BadInput("copy takes no delay, time or uniqueness", hint="enqueue()")
+        chosen = _traced(chosen)
         return self.jobs.copy(connection, (self._event(kind, each, chosen) for each in many))
 
     def enqueuing(
         self, kind: str, arguments: Mapping[str, Any], options: JobOptions
     ) -> Steps[Enqueued]:
         """The steps of `enqueue`, for runners of one's own."""
-        event = self._event(kind, arguments, options)
+        event = self._event(kind, arguments, _traced(options))
         unique = options.unique or self._unique_of(kind)
         if unique is None and _is_plain(options):
             return Enqueued((yield from self.jobs.emitting(event)))
@@ -322,9 +326,18 @@ class Queue:
     # Working
 
     def worker(
-        self, dsn: str, *, options: WorkerOptions | None = None, app: str | None = None
+        self,
+        dsn: str,
+        *,
+        options: WorkerOptions | None = None,
+        app: str | None = None,
+        metrics: Metrics | None = None,
     ) -> Worker:
-        """A worker process for the handlers of this program; `run` blocks until `stop`."""
+        """A worker process for the handlers of this program; `run` blocks until `stop`.
+
+        `app` is `module:queue`, from which child processes load it. `metrics` counts into the
+        Prometheus registry that it was made with.
+        """
         return Worker(
             self.name,
             dsn,
@@ -334,6 +347,7 @@ class Queue:
             app=app,
             clock=self._clock,
             prepare=self.make_schedules,
+            metrics=metrics,
         )
 
 
@@ -383,6 +397,14 @@ def _options(given: Mapping[str, Any]) -> JobOptions:
         if name not in known:
             raise BadInput(f"a job has no option {name!r}", hint=suggestion(name, known))
     return JobOptions(**given)
+
+
+def _traced(options: JobOptions) -> JobOptions:
+    """The same options with the trace that is being recorded here."""
+    headers = tracing.carried()
+    if not headers:
+        return options
+    return msgspec.structs.replace(options, headers={**headers, **options.headers})
 
 
 def _is_plain(options: JobOptions) -> bool:

@@ -205,6 +205,7 @@ class Dispatching:
         self.dispatcher.appended(_without(step, applied.busy), applied.settled)
         if applied.dropped:
             self.dispatcher.dropped(applied.dropped)
+        self.dispatcher.board.tally["claimed"] += sum(len(claim.jobs) for claim in step.claims)
         self._appended_at = now
         self._done = step.done
         for number in [each for each in self._ends if each < step.done]:

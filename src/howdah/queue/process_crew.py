@@ -22,7 +22,8 @@ from howdah.queue.crew import Given, SlotCrew
 from howdah.queue.desk import Assignment, JobRow
 from howdah.queue.handler import Cancelled, Fatal, OutOfTime, Registry, Retry
 from howdah.queue.model import Ack
-from howdah.queue.running import KeepValue, Outcome, Running
+from howdah.queue.running import KeepValue, Outcome, Running, log_failure
+from howdah.queue.watching import UNWATCHED, Watch
 
 _LOOK_SECONDS = 0.1
 
@@ -52,6 +53,7 @@ class ProcessCrew(SlotCrew):
         send: Callable[[Ack], None],
         keep: KeepValue,
         clock: Clock,
+        watch: Watch | None = None,
     ) -> None:
         if app is None:
             raise BadInput(
@@ -60,6 +62,7 @@ class ProcessCrew(SlotCrew):
             )
         super().__init__(name, slots, kinds, send=send, clock=clock)
         self._app = app
+        self._watch = watch
         self._queue = queue
         self._registry = registry
         self._running = running
@@ -82,10 +85,13 @@ class ProcessCrew(SlotCrew):
                 released.append(row.position)
                 continue
             started = self._clock.monotonic()
+            context = self._context(given.assignment, row)
             try:
-                value = self._run_one(child, given.assignment, row)
+                with self._watch.over((context,)) if self._watch else UNWATCHED:
+                    value = self._run_one(child, context, row)
             except (Retry, Fatal, Cancelled, OutOfTime) as error:
                 seconds = self._clock.monotonic() - started
+                log_failure(context, seconds, error)
                 outcome.failed(row.position, row.kind, seconds, error)
                 continue
             handler = self._registry.get(row.kind)
@@ -94,15 +100,17 @@ class ProcessCrew(SlotCrew):
             outcome.done(row.position, row.kind, self._clock.monotonic() - started)
         self._send(outcome.ack(tuple(released)))
 
-    def _run_one(self, child: _Child, assignment: Assignment, row: JobRow) -> bytes:
+    def _context(self, assignment: Assignment, row: JobRow) -> JobContext:
         lease = Lease(self._queue, assignment.generation, assignment.ordinal, row.row)
         handler = self._registry.get(row.kind)
         limit = handler.options.timeout_seconds if handler is not None else None
         deadline = None if limit is None else self._clock.monotonic() + limit
-        context = _context(lease, row, deadline, self._keep)
+        return _context(lease, row, deadline, self._keep)
+
+    def _run_one(self, child: _Child, context: JobContext, row: JobRow) -> bytes:
         self._running.add(context, None)
         try:
-            child.begin(lease, row)
+            child.begin(context.lease, row)
             while not child.answers(_LOOK_SECONDS):
                 context.check()
                 if not child.alive:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import ctypes
+import logging
 import threading
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -19,7 +20,9 @@ from howdah.queue.context import JobContext, Lease, entering, leaving
 from howdah.queue.desk import Assignment, JobRow
 from howdah.queue.handler import Fatal, Handler, OutOfTime, Registry, Retry
 from howdah.queue.model import Ack, Failure
+from howdah.queue.watching import UNWATCHED, Watch
 
+LOGGER = logging.getLogger("howdah.queue")
 ERROR_LETTERS = 2_000
 
 KeepValue = Callable[[int, bool, Any], None]
@@ -147,8 +150,15 @@ class Runner:
     """Runs one job at a time, in threads or on an event loop."""
 
     def __init__(
-        self, queue: str, registry: Registry, running: Running, clock: Clock, keep: KeepValue
+        self,
+        queue: str,
+        registry: Registry,
+        running: Running,
+        clock: Clock,
+        keep: KeepValue,
+        watch: Watch | None = None,
     ) -> None:
+        self._watch = watch
         self._queue = queue
         self._registry = registry
         self._running = running
@@ -163,16 +173,17 @@ class Runner:
         value: Any = None
         token = entering(context)
         try:
-            if handler is None:
-                raise Retry(f"no handler is called {row.kind!r} here")
-            self._running.add(context, threading.get_ident())
-            value = handler.function(**handler.arguments_for(row.payload, context))
-            self._running.remove(context)
+            with self._watch.over((context,)) if self._watch else UNWATCHED:
+                if handler is None:
+                    raise Retry(f"no handler is called {row.kind!r} here")
+                self._running.add(context, threading.get_ident())
+                value = handler.function(**handler.arguments_for(row.payload, context))
+                self._running.remove(context)
             ended = True
         except Exception as error:  # noqa: BLE001 - whatever a handler raises is its job's failure
             self._running.remove(context)
             if not ended:  # else it was stopped a moment after its end
-                outcome.failed(row.position, row.kind, self._since(started), error)
+                self._failed(context, row, outcome, started, error)
                 return
         finally:
             leaving(token)
@@ -190,7 +201,8 @@ class Runner:
                 self._running.add(
                     context, threading.get_ident() if context is contexts[0] else None
                 )
-            handler.function(contexts)
+            with self._watch.over(contexts) if self._watch else UNWATCHED:
+                handler.function(contexts)
         except Exception as raised:  # noqa: BLE001 - whatever a handler raises is its jobs' failure
             error = raised
         finally:
@@ -200,6 +212,7 @@ class Runner:
         for row, context in zip(rows, contexts, strict=True):
             failed = context.failure or (None if context.completed else error)
             if failed is not None:
+                log_failure(context, each, failed)
                 outcome.failed(row.position, row.kind, each, failed)
             else:
                 outcome.done(row.position, row.kind, each)
@@ -211,15 +224,16 @@ class Runner:
         token = entering(context)
         self._running.add(context, None)
         try:
-            if handler is None:
-                raise Retry(f"no handler is called {row.kind!r} here")
-            async with asyncio.timeout(handler.options.timeout_seconds):
-                value = await handler.function(**handler.arguments_for(row.payload, context))
+            with self._watch.over((context,)) if self._watch else UNWATCHED:
+                if handler is None:
+                    raise Retry(f"no handler is called {row.kind!r} here")
+                async with asyncio.timeout(handler.options.timeout_seconds):
+                    value = await handler.function(**handler.arguments_for(row.payload, context))
         except TimeoutError as error:
-            outcome.failed(row.position, row.kind, self._since(started), OutOfTime(str(error)))
+            self._failed(context, row, outcome, started, OutOfTime(str(error)))
             return
         except Exception as error:  # noqa: BLE001 - whatever a handler raises is its job's failure
-            outcome.failed(row.position, row.kind, self._since(started), error)
+            self._failed(context, row, outcome, started, error)
             return
         finally:
             self._running.remove(context)
@@ -238,6 +252,18 @@ class Runner:
         if handler is not None and handler.options.keep_result:
             self._keep(context.job, True, value)
         outcome.done(row.position, row.kind, self._since(started))
+
+    def _failed(
+        self,
+        context: JobContext,
+        row: JobRow,
+        outcome: Outcome,
+        started: float,
+        error: BaseException,
+    ) -> None:
+        seconds = self._since(started)
+        log_failure(context, seconds, error)
+        outcome.failed(row.position, row.kind, seconds, error)
 
     def _since(self, started: float) -> float:
         return self._clock.monotonic() - started
@@ -260,6 +286,22 @@ class Runner:
             report=self._keep,
         )
         return context, handler
+
+
+def log_failure(context: JobContext, seconds: float, error: BaseException) -> None:
+    """One line about a failed attempt, with the job's fields; never its payload."""
+    facts = {
+        "queue": context.lease.queue,
+        "job": context.job,
+        "kind": context.kind,
+        "key": context.key,
+        "tenant": context.tenant,
+        "attempt": context.attempt,
+        "seconds": round(seconds, 6),
+        "error": failure(0, error).error,
+    }
+    said = f"{type(error).__name__} in attempt {context.attempt} at {context.kind} {context.job}"
+    LOGGER.warning("%s", said, extra={"what": "attempt failed", "facts": facts})
 
 
 def by_kind(rows: list[JobRow]) -> Iterator[tuple[str, list[JobRow]]]:

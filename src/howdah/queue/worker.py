@@ -34,10 +34,12 @@ from howdah.queue.crew import AsyncCrew, Crew, Given, ThreadCrew
 from howdah.queue.desk import Assignment
 from howdah.queue.dispatch import Dispatching
 from howdah.queue.handler import Cancelled, Registry
+from howdah.queue.metrics import Metrics, Process
 from howdah.queue.model import Claim, Draining, Heartbeat, Left, Registered, Report
 from howdah.queue.policy import QueuePolicy
 from howdah.queue.process_crew import ProcessCrew
 from howdah.queue.running import Runner, Running
+from howdah.queue.watching import watch
 
 LOGGER = logging.getLogger("howdah.queue")
 Seconds = Annotated[float, Meta(gt=0)]
@@ -70,6 +72,7 @@ class Worker:
         app: str | None = None,
         clock: Clock = SYSTEM_CLOCK,
         prepare: Callable[[Any], None] = lambda _: None,
+        metrics: Metrics | None = None,
     ) -> None:
         self.queue = queue
         self._prepare = prepare
@@ -92,7 +95,11 @@ class Worker:
         self._after = 0
         self._leading = threading.Event()
         self._taken: set[tuple[int, int]] = set()
+        self.dispatching: Dispatching | None = None  # while this process is the dispatcher
+        self._watch = watch(queue, metrics, clock)
         self.crews = self._make_crews(app)
+        if metrics is not None:
+            metrics.show(Process(self))
 
     # Life
 
@@ -127,7 +134,9 @@ class Worker:
         return loops
 
     def _make_crews(self, app: str | None) -> list[Crew]:
-        runner = Runner(self.queue, self._registry, self.running, self._clock, self._keep)
+        runner = Runner(
+            self.queue, self._registry, self.running, self._clock, self._keep, self._watch
+        )
         crews: list[Crew] = []
         if threaded := self._registry.of("thread"):
             batches = {
@@ -169,6 +178,7 @@ class Worker:
                     running=self.running,
                     send=self._report,
                     keep=self._keep,
+                    watch=self._watch,
                     clock=self._clock,
                 )
             )
@@ -338,6 +348,7 @@ class Worker:
                     LOGGER.info("no longer the dispatcher: %s", error.message)
                 finally:
                     self._leading.clear()
+                    self.dispatching = None
                 if not connection.closed:
                     run(connection, store.resign(self.queue))
             self._done.wait(self.options.elect_seconds)
@@ -346,6 +357,7 @@ class Worker:
         dispatching = Dispatching(self.queue, self._policy)
         run(connection, dispatching.start())
         self._poll_once_leading()
+        self.dispatching = dispatching
         wait = self.options.poll_seconds
         while not self._done.is_set():
             turn = run(connection, dispatching.turn())
