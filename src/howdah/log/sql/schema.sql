@@ -573,6 +573,25 @@ BEGIN
 END
 $$;
 
+-- The snapshot of this moment in which the transaction that asks has ended: for one that has just
+-- given its own id to rows of a restored log, which are to be skipped.
+CREATE FUNCTION howdah.log_past_own() RETURNS pg_snapshot
+    LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    taken pg_snapshot := pg_current_snapshot();
+    beyond bigint := pg_snapshot_xmax(taken)::text::bigint;
+    own bigint := pg_current_xact_id_if_assigned()::text::bigint;
+BEGIN
+    RETURN format('%s:%s:%s', pg_snapshot_xmin(taken), greatest(beyond, own + 1), (
+        SELECT string_agg(r.running::text, ',' ORDER BY r.running)
+        FROM (SELECT x::text::bigint FROM pg_snapshot_xip(taken) AS x
+              UNION ALL SELECT generate_series(beyond, own - 1)) AS r (running)
+        WHERE r.running <> own
+    ))::pg_snapshot;
+END
+$$;
+
 -- Set a consumer's position anew: 'earliest' reads again what the log holds, 'now' skips it, 'keep'
 -- says that the position is right although the server is another one (after pg_upgrade).
 CREATE FUNCTION howdah.reanchor(log text, consumer text, start_at text) RETURNS bigint
@@ -582,6 +601,7 @@ DECLARE
     its howdah.log;
     newest record;
     keep boolean := start_at = 'keep';
+    settled boolean := false;
 BEGIN
     IF start_at IS NULL OR start_at NOT IN ('earliest', 'now', 'keep') THEN
         RAISE EXCEPTION 'a position is set to earliest, now or keep, not %',
@@ -601,6 +621,7 @@ BEGIN
     END IF;
     IF NOT howdah.log_at_home(its.system_identifier, its.database_oid) THEN
         PERFORM howdah.log_settle(its, keep);
+        settled := true;
     END IF;
     UPDATE howdah.log_consumer AS c
     SET system_identifier = h.system_identifier, database_oid = h.database_oid, dropped_at = NULL
@@ -608,7 +629,9 @@ BEGIN
     WHERE c.log_id = its.log_id AND c.name = consumer;
     RETURN howdah.log_advance(
         log, consumer, newest.generation,
-        CASE start_at WHEN 'now' THEN howdah.log_now() WHEN 'keep' THEN newest.seen
+        CASE start_at WHEN 'keep' THEN newest.seen
+                      WHEN 'now' THEN CASE WHEN settled THEN howdah.log_past_own()
+                                           ELSE howdah.log_now() END
                       ELSE '1:1:' END,
         CASE WHEN keep THEN newest.upto END,
         CASE WHEN keep THEN newest.last_id ELSE 0 END,
