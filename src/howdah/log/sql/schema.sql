@@ -312,7 +312,7 @@ AS $$
 DECLARE
     emitted bigint;
 BEGIN
-    IF to_regproc(format('howdah.%I', 'log_' || log || '$emit')) IS NULL THEN
+    IF log IS NULL OR to_regproc(format('howdah.%I', 'log_' || log || '$emit')) IS NULL THEN
         PERFORM howdah.log_named(log); -- says what is wrong
     END IF;
     EXECUTE format('SELECT howdah.%I($1, $2, $3, $4)', 'log_' || log || '$emit')
