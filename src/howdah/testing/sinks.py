@@ -16,8 +16,6 @@ by a newer one's `open`; sinks that share a `Store` stand for two relays before 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from types import TracebackType
-from typing import Self
 
 from howdah.errors import HowdahError, Superseded, Unreachable
 from howdah.outbox.sinks.envelope import envelope, size
@@ -30,6 +28,7 @@ from howdah.outbox.sinks.sink import (
     Ordering,
     Outcome,
     Promise,
+    Sink,
     Verdict,
 )
 
@@ -61,7 +60,7 @@ class _Failure:
         return True
 
 
-class MemorySink:
+class MemorySink(Sink):
     """A sink that delivers into a list. `calls` holds what each `publish` was given."""
 
     name = "memory"
@@ -169,14 +168,3 @@ class MemorySink:
     async def close(self) -> None:
         """What was delivered stays."""
         self._fence = None
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        await self.close()

@@ -24,8 +24,7 @@ import asyncio
 import importlib
 import inspect
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from types import TracebackType
-from typing import Annotated, Any, Self
+from typing import Annotated, Any
 
 import msgspec
 
@@ -41,6 +40,7 @@ from howdah.outbox.sinks.sink import (
     Ordering,
     Outcome,
     Promise,
+    Sink,
     Verdict,
 )
 
@@ -72,7 +72,7 @@ class CallableSettings(Settings, frozen=True, kw_only=True):
     max_bytes: Annotated[int, msgspec.Meta(ge=1)] | None = None
 
 
-class CallableSink:
+class CallableSink(Sink):
     """Calls a function."""
 
     name = "callable"
@@ -159,17 +159,6 @@ class CallableSink:
 
     async def close(self) -> None:
         """Nothing to close."""
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        await self.close()
 
 
 def from_url(url: str, options: Mapping[str, Any]) -> CallableSink:

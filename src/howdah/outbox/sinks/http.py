@@ -27,8 +27,7 @@ import ssl
 from collections.abc import Mapping, Sequence
 from datetime import UTC
 from email.utils import parsedate_to_datetime
-from types import TracebackType
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal
 from urllib.parse import quote, urlsplit
 
 import msgspec
@@ -49,6 +48,7 @@ from howdah.outbox.sinks.sink import (
     Ordering,
     Outcome,
     Promise,
+    Sink,
     Verdict,
 )
 
@@ -90,7 +90,7 @@ class HttpSettings(Settings, frozen=True, kw_only=True):
     tls_key_file: str | None = None
 
 
-class HttpSink:
+class HttpSink(Sink):
     """Posts to one endpoint."""
 
     name = "http"
@@ -246,17 +246,6 @@ class HttpSink:
             # Connections that are lost need no goodbye.
             with contextlib.suppress(httpx.HTTPError, OSError):
                 await client.aclose()
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        await self.close()
 
 
 def from_url(url: str, options: Mapping[str, Any]) -> HttpSink:

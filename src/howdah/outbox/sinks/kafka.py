@@ -22,8 +22,7 @@ import asyncio
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from types import TracebackType
-from typing import Any, Self, TypeVar
+from typing import Any, TypeVar
 
 import msgspec
 
@@ -40,7 +39,16 @@ from howdah.outbox.sinks.kafka_settings import (
     token_source,
 )
 from howdah.outbox.sinks.lanes import Ending
-from howdah.outbox.sinks.sink import Dedup, Fence, Message, Ordering, Outcome, Promise, Verdict
+from howdah.outbox.sinks.sink import (
+    Dedup,
+    Fence,
+    Message,
+    Ordering,
+    Outcome,
+    Promise,
+    Sink,
+    Verdict,
+)
 
 Value = TypeVar("Value")
 
@@ -57,7 +65,7 @@ class KafkaStatistics(msgspec.Struct, frozen=True, kw_only=True):
     """Refusals and troubles by the name of their code, such as `NOT_LEADER_FOR_PARTITION`."""
 
 
-class KafkaSink:
+class KafkaSink(Sink):
     """Publishes to one cluster; see the module for what it keeps.
 
     `token` overrides where tokens for SASL/OAUTHBEARER come from. It is called in a thread of
@@ -140,17 +148,6 @@ class KafkaSink:
     async def close(self) -> None:
         """End a call that is under way, and let the producer go."""
         await self._let_go()
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        await self.close()
 
     async def _let_go(self) -> None:
         session, self._session = self._session, None

@@ -26,8 +26,7 @@ import asyncio
 import contextlib
 import ssl
 from collections.abc import Mapping, Sequence
-from types import TracebackType
-from typing import Annotated, Any, Self
+from typing import Annotated, Any
 
 import msgspec
 
@@ -46,6 +45,7 @@ from howdah.outbox.sinks.sink import (
     Ordering,
     Outcome,
     Promise,
+    Sink,
     Verdict,
 )
 
@@ -97,7 +97,7 @@ class NatsSettings(Settings, frozen=True, kw_only=True):
     tls_key_file: str | None = None
 
 
-class NatsSink:
+class NatsSink(Sink):
     """Publishes to one JetStream stream."""
 
     name = "nats"
@@ -357,17 +357,6 @@ class NatsSink:
             # A connection that is lost, or was never there, needs no goodbye.
             with contextlib.suppress(nats.errors.Error, OSError, asyncio.TimeoutError):
                 await client.close()
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        await self.close()
 
 
 def from_url(url: str, options: Mapping[str, Any]) -> NatsSink:

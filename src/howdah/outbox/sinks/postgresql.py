@@ -29,8 +29,7 @@ import json
 import os
 import socket
 from collections.abc import Coroutine, Mapping, Sequence
-from types import TracebackType
-from typing import Annotated, Any, Self, TypeVar
+from typing import Annotated, Any, TypeVar
 
 import msgspec
 import psycopg
@@ -57,6 +56,7 @@ from howdah.outbox.sinks.sink import (
     Ordering,
     Outcome,
     Promise,
+    Sink,
     Verdict,
 )
 from howdah.postgres.connection import connect, describe
@@ -88,7 +88,7 @@ class PostgresqlSettings(Settings, frozen=True, kw_only=True):
     max_bytes: Annotated[int, msgspec.Meta(ge=1, le=512 * 1024 * 1024)] = 64 * 1024 * 1024
 
 
-class PostgresqlSink:
+class PostgresqlSink(Sink):
     """Inserts into one table."""
 
     name = "postgresql"
@@ -338,17 +338,6 @@ class PostgresqlSink:
             # A connection that is lost needs no goodbye.
             with contextlib.suppress(psycopg.Error, OSError):
                 await connection.close()
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        await self.close()
 
 
 def from_url(url: str, options: Mapping[str, Any]) -> PostgresqlSink:

@@ -22,8 +22,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Mapping, Sequence
-from types import TracebackType
-from typing import Annotated, Any, Self
+from typing import Annotated, Any
 
 import msgspec
 
@@ -41,6 +40,7 @@ from howdah.outbox.sinks.sink import (
     Ordering,
     Outcome,
     Promise,
+    Sink,
     Verdict,
 )
 
@@ -77,7 +77,7 @@ class RabbitmqSettings(Settings, frozen=True, kw_only=True):
     max_bytes: Annotated[int, msgspec.Meta(ge=1, le=512 * 1024 * 1024)] = 16 * 1024 * 1024
 
 
-class RabbitmqSink:
+class RabbitmqSink(Sink):
     """Publishes to one exchange with publisher confirms."""
 
     name = "rabbitmq"
@@ -219,17 +219,6 @@ class RabbitmqSink:
         with contextlib.suppress(*refused.CONNECTION_EXCEPTIONS, TimeoutError):
             async with asyncio.timeout(self.settings.connect_timeout_seconds):
                 await connection.close()
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        await self.close()
 
 
 def from_url(url: str, options: Mapping[str, Any]) -> RabbitmqSink:

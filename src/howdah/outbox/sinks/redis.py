@@ -30,8 +30,7 @@ import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from importlib import resources
-from types import TracebackType
-from typing import Annotated, Any, Self
+from typing import Annotated, Any
 
 import msgspec
 
@@ -58,6 +57,7 @@ from howdah.outbox.sinks.sink import (
     Ordering,
     Outcome,
     Promise,
+    Sink,
     Verdict,
 )
 
@@ -103,7 +103,7 @@ class RedisSettings(Settings, frozen=True, kw_only=True):
     """Accept a server whose maxmemory-policy may evict streams."""
 
 
-class RedisSink:
+class RedisSink(Sink):
     """Appends to one stream per topic."""
 
     name = "redis"
@@ -252,17 +252,6 @@ class RedisSink:
             # A connection that is lost needs no goodbye.
             with contextlib.suppress(refused.RedisError, OSError):
                 await redis.aclose()
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        await self.close()
 
 
 def from_url(url: str, options: Mapping[str, Any]) -> RedisSink:

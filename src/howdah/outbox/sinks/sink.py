@@ -92,6 +92,8 @@ class Sink(Protocol):
     Errors of single messages are outcomes. What concerns the whole sink is raised: `Unreachable`
     and `TimedOut` (the relay backs off and opens again), `Superseded` (the relay stops), other
     `Cannot`s (the relay stops and says why).
+
+    A sink derives from this class; only entering and leaving it as a context are done here.
     """
 
     @property
@@ -117,6 +119,7 @@ class Sink(Protocol):
 
     async def __aenter__(self) -> Self:
         """The sink itself; `open` is the relay's to call."""
+        return self
 
     async def __aexit__(
         self,
@@ -125,3 +128,4 @@ class Sink(Protocol):
         trace: TracebackType | None,
     ) -> None:
         """Close."""
+        await self.close()
