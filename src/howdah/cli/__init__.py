@@ -13,7 +13,7 @@ from typing import Annotated, NoReturn
 import typer
 
 from howdah import __version__
-from howdah.cli import bench, check, demo, doctor, install, outbox, sandbox, snapshot, watch
+from howdah.cli import bench, check, demo, doctor, install, outbox, queue, sandbox, snapshot, watch
 from howdah.errors import HowdahError
 
 COULD_NOT_RUN = 2
@@ -41,6 +41,7 @@ app.command(name="uninstall", epilog=install.UNINSTALL_EXAMPLE)(install.uninstal
 app.add_typer(sandbox.app, name="sandbox")
 app.add_typer(bench.app, name="bench")
 app.add_typer(outbox.app, name="outbox")
+app.add_typer(queue.app, name="queue")
 
 
 def _version(wanted: bool) -> None:

@@ -5,7 +5,7 @@ Owns that one list. Must never hold anything about a component: each describes i
 
 from __future__ import annotations
 
-from howdah import log, outbox
+from howdah import log, outbox, queue
 from howdah.schema import Component
 
-COMPONENTS: tuple[Component, ...] = (log.COMPONENT, outbox.COMPONENT)
+COMPONENTS: tuple[Component, ...] = (log.COMPONENT, outbox.COMPONENT, queue.COMPONENT)

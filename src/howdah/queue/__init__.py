@@ -9,6 +9,7 @@ from howdah.log import COMPONENT as LOG
 from howdah.queue.api import BoundJob, Enqueued, JobOptions, Queue
 from howdah.queue.context import JobContext, current_job
 from howdah.queue.handler import Cancelled, Fatal, OutOfTime, Retry
+from howdah.queue.metrics import Metrics
 from howdah.queue.policy import Allowance, Backoff, BudgetOptions, KindPolicy, Limit, Rate
 from howdah.queue.unique import Unique
 from howdah.queue.worker import Worker, WorkerOptions
@@ -29,6 +30,7 @@ __all__ = [
     "JobOptions",
     "KindPolicy",
     "Limit",
+    "Metrics",
     "OutOfTime",
     "Queue",
     "Rate",

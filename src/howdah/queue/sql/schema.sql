@@ -261,6 +261,13 @@ BEGIN
 END
 $$;
 
+-- The same for every queue that was made before the roles were.
+CREATE FUNCTION howdah.queue_grant_all() RETURNS void
+    LANGUAGE sql SET search_path = pg_catalog, pg_temp
+AS $$
+    SELECT howdah.queue_grant(q.name) FROM howdah.queue AS q
+$$;
+
 -- Remove a queue with every job in it.
 CREATE FUNCTION howdah.drop_queue(queue text) RETURNS void
     LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
@@ -319,7 +326,9 @@ CREATE FUNCTION howdah.enqueue(
     headers jsonb DEFAULT NULL, due timestamptz DEFAULT NULL,
     digest text DEFAULT NULL, until timestamptz DEFAULT NULL, OUT job bigint, OUT new boolean
 )
-    LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
+    -- Of the owner: a producer may neither choose the number of a row nor write the tables of
+    -- unique and later jobs.
+    LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
     its howdah.queue := howdah.queue_named(queue);
@@ -636,7 +645,7 @@ $$;
 
 -- Fire a schedule: the firing and its job commit together, and a firing exists once.
 CREATE FUNCTION howdah.queue_fire(queue text, schedule text, fire_at timestamptz) RETURNS bigint
-    LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
+    LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
     its howdah.queue := howdah.queue_named(queue);
