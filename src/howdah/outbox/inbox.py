@@ -8,8 +8,8 @@ transaction commits, together with what the caller did because of it.
         if inbox.first_time(connection, message.headers["howdah-uid"]):
             charge(connection, message)
 
-The window: a uid is remembered for at least `window_seconds` and at most
-`rings / (rings - 1)` times as long, and forgotten whole rings at a time by TRUNCATE. Nothing is
+The window: a uid is remembered for at least `window_seconds` after it last came, and at most
+`rings / (rings - 1)` times as long; it is forgotten whole rings at a time by TRUNCATE. Nothing is
 forgotten unless somebody calls `maintain` now and then. What is delivered again later than the
 window counts as new: make it longer than any broker or person replays.
 """

@@ -202,7 +202,7 @@ class Keeper:
         del self._gone[: len(gone)]
         self._replaying.difference_update(ids)
         for key, shard in keys.items():
-            if not self.lane_of(shard).is_replaying(key):
+            if self._may_load(key, shard):
                 await self._load(key, shard)
 
     async def look_at_parked(self) -> None:
@@ -225,8 +225,13 @@ class Keeper:
     async def _look_at_key(self, head: Head, key: str) -> None:
         lane = self.lane_of(head.shard)
         lane.note_parked(key)
-        if head.due and not lane.is_replaying(key):
+        if head.due and self._may_load(key, head.shard):
             await self._load(key, head.shard)
+
+    def _may_load(self, key: str, shard: int) -> bool:
+        """Whether the table tells the truth about the key: no row is on its way or to be noted."""
+        noting = any(item.key == key for item in (*self._gone, *self._refused))
+        return not noting and not self.lane_of(shard).is_replaying(key)
 
     async def _load(self, key: str, shard: int) -> None:
         """Send the first rows of a parked key; when there are none, it is free."""

@@ -230,33 +230,33 @@ CREATE FUNCTION howdah.outbox_rotate(outbox text, most_bytes bigint, keep_second
 AS $$
 DECLARE
     published text := format('outbox_%s$published', outbox);
-    number int;
+    n int;
 BEGIN
     IF NOT pg_try_advisory_xact_lock(hashtextextended('howdah.outbox ' || outbox, 0)) THEN
         RETURN;
     END IF;
-    FOR number IN
+    FOR n IN
         SELECT r.number FROM howdah.outbox_rotated AS r
         WHERE r.outbox = outbox_rotate.outbox
           AND r.rotated_at < clock_timestamp() - make_interval(secs => keep_seconds)
     LOOP
-        EXECUTE format('DROP TABLE howdah.%I', published || number);
+        EXECUTE format('DROP TABLE howdah.%I', published || n);
         DELETE FROM howdah.outbox_rotated AS r
-        WHERE r.outbox = outbox_rotate.outbox AND r.number = outbox_rotate.number;
-        RETURN QUERY SELECT 'dropped', published || number;
+        WHERE r.outbox = outbox_rotate.outbox AND r.number = n;
+        RETURN QUERY SELECT 'dropped', published || n;
     END LOOP;
     IF pg_relation_size(to_regclass(format('howdah.%I', published))) <= most_bytes THEN
         RETURN;
     END IF;
     BEGIN
-        SELECT coalesce(max(r.number) + 1, 0) INTO number
+        SELECT coalesce(max(r.number) + 1, 0) INTO n
         FROM howdah.outbox_rotated AS r WHERE r.outbox = outbox_rotate.outbox;
         EXECUTE format('ALTER TABLE howdah.%I DETACH PARTITION howdah.%I',
                        format('outbox_%s$all', outbox), published);
-        EXECUTE format('ALTER TABLE howdah.%I RENAME TO %I', published, published || number);
+        EXECUTE format('ALTER TABLE howdah.%I RENAME TO %I', published, published || n);
         PERFORM howdah.outbox_make_published(outbox);
-        INSERT INTO howdah.outbox_rotated (outbox, number) VALUES (outbox, number);
-        RETURN QUERY SELECT 'rotated', published || number;
+        INSERT INTO howdah.outbox_rotated (outbox, number) VALUES (outbox, n);
+        RETURN QUERY SELECT 'rotated', published || n;
     EXCEPTION WHEN lock_not_available THEN
         RETURN QUERY SELECT 'busy', published;
     END;
