@@ -17,54 +17,45 @@ import psycopg
 from howdah import query
 from howdah.driver import run, run_async, statement
 from howdah.errors import BadInput
+from howdah.queue.desk import JobRow, Lease
 from howdah.queue.handler import Cancelled, OutOfTime
 
 _COMPLETE = statement(query.load("howdah.queue", "sql/work.sql"), "complete")
 
 
-class Lease(msgspec.Struct, frozen=True):
-    """A worker's right to one job: no other lease has the same numbers."""
-
-    queue: str
-    generation: int
-    ordinal: int
-    row: int
+_CONNECTIONS = threading.Lock()  # one for all: it is held for a moment, and by few
 
 
 class JobContext:
     """One attempt at one job."""
 
+    completed = False
+    failure: BaseException | None = None
+    _stopped: type[BaseException] | None = None
+    _connections: tuple[psycopg.Connection[Any], ...] = ()
+
     def __init__(
         self,
-        *,
         lease: Lease,
-        job: int,
-        kind: str,
-        key: str | None,
-        tenant: str | None,
-        attempt: int,
-        headers: dict[str, Any],
-        payload: bytes,
-        enqueued_at: float,
+        row: JobRow,
         deadline: float | None,
         report: Callable[[int, bool, Any], None],
     ) -> None:
         self.lease = lease
-        self.job = job
-        self.kind = kind
-        self.key = key
-        self.tenant = tenant
-        self.attempt = attempt
-        self.headers = headers
-        self.payload = payload
-        self.enqueued_at = enqueued_at
+        self.job = row.row
+        self.kind = row.kind
+        self.key = row.key
+        self.tenant: str | None = None
+        self.attempt = row.attempt
+        self.headers: dict[str, Any] = {}
+        self.payload = row.payload
+        self.enqueued_at = row.at
         self.deadline = deadline  # on the worker's monotonic clock
-        self.completed = False
-        self.failure: BaseException | None = None
         self._report = report
-        self._stopped: type[BaseException] | None = None
-        self._connections: list[psycopg.Connection[Any]] = []
-        self._lock = threading.Lock()
+        if row.headers is not None:
+            self.headers = msgspec.json.decode(row.headers, type=dict[str, Any])
+            self.job = self.headers.get("job") or row.row
+            self.tenant = self.headers.get("tenant")
 
     def arguments(self) -> dict[str, Any]:
         """The payload as it was enqueued; for batch handlers."""
@@ -100,8 +91,8 @@ class JobContext:
 
     def using(self, connection: psycopg.Connection[Any]) -> psycopg.Connection[Any]:
         """Have the statement that runs on `connection` cancelled together with the job."""
-        with self._lock:
-            self._connections.append(connection)
+        with _CONNECTIONS:
+            self._connections = (*self._connections, connection)
         self.check()
         return connection
 
@@ -120,8 +111,8 @@ class JobContext:
         if reason not in (Cancelled, OutOfTime):
             raise BadInput(f"a job is stopped by Cancelled or OutOfTime, not {reason.__name__}")
         self._stopped = reason
-        with self._lock:
-            connections = list(self._connections)
+        with _CONNECTIONS:
+            connections = self._connections
         for connection in connections:
             if not connection.closed:
                 connection.cancel_safe(timeout=5.0)

@@ -7,6 +7,7 @@ Owns the slots and what they do with one claim. Must never talk to the database:
 from __future__ import annotations
 
 import asyncio
+import logging
 import queue as queues
 import threading
 from collections.abc import Callable
@@ -16,9 +17,12 @@ import msgspec
 
 from howdah.clock import Clock
 from howdah.queue.desk import Assignment, JobRow
+from howdah.queue.handler import Fatal
 from howdah.queue.model import Ack
-from howdah.queue.running import Outcome, Runner, by_kind
+from howdah.queue.rights import Right
+from howdah.queue.running import Outcome, Runner, by_kind, failure
 
+LOGGER = logging.getLogger("howdah.queue")
 ACK_AFTER_SECONDS = 0.5  # a claim that takes longer is acknowledged in parts
 
 
@@ -27,6 +31,7 @@ class Given(msgspec.Struct, frozen=True):
 
     assignment: Assignment
     rows: list[JobRow]
+    right: Right
 
 
 class Crew(Protocol):
@@ -62,9 +67,11 @@ class SlotCrew:
         kinds: tuple[str, ...],
         *,
         send: Callable[[Ack], None],
+        ended: Callable[[Right], None],
         clock: Clock,
     ) -> None:
         self.name, self.slots, self.kinds = name, slots, kinds
+        self._ended = ended
         self._send = send
         self._clock = clock
         self._inbox: queues.SimpleQueue[Given | None] = queues.SimpleQueue()
@@ -95,6 +102,7 @@ class SlotCrew:
         while (given := self._waiting()) is not None:
             released = tuple(row.position for row in given.rows)
             self._send(Outcome(self.name, given.assignment).ack(released))
+            self._ended(given.right)
 
     def drain(self) -> None:
         """Start nothing more."""
@@ -112,7 +120,12 @@ class SlotCrew:
     def _slot(self) -> None:
         while (given := self._inbox.get()) is not None:
             self._begun += 1
-            self._run(given)
+            try:
+                self._run(given)
+            except BaseException as error:
+                LOGGER.exception("a slot failed beside its handler")
+                self._send(unreported(self.name, given.assignment, error))
+            self._ended(given.right)
 
     def _run(self, given: Given) -> None:
         raise NotImplementedError
@@ -139,32 +152,39 @@ class ThreadCrew(SlotCrew):
         runner: Runner,
         batches: dict[str, Callable[..., None]],
         send: Callable[[Ack], None],
+        ended: Callable[[Right], None],
         clock: Clock,
     ) -> None:
-        super().__init__(name, slots, kinds, send=send, clock=clock)
+        super().__init__(name, slots, kinds, send=send, ended=ended, clock=clock)
         self._runner = runner
         self._batches = batches
 
     def _run(self, given: Given) -> None:
         outcome = Outcome(self.name, given.assignment)
         released: list[int] = []
-        reported_at = self._clock.monotonic()
+        now = reported_at = self._clock.monotonic()
         for kind, rows in by_kind(given.rows):
+            began = now
             batch = self._batches.get(kind)
             if batch is not None and not self._draining.is_set():
-                batch(given.assignment, rows, outcome)
-                continue
+                begun = [row for row in rows if given.right.holds(row.row, now)]
+                rows = [row for row in rows if row not in begun]
+                if begun:
+                    batch(given.assignment, begun, outcome)
             for row in rows:
-                if self._draining.is_set():
+                if self._draining.is_set() or not given.right.holds(row.row, now):
                     released.append(row.position)
                     continue
                 self._runner.run(given.assignment, row, outcome)
-                late = self._clock.monotonic() > reported_at + ACK_AFTER_SECONDS
-                if late and row is not given.rows[-1]:
-                    reported_at = self._clock.monotonic()
+                now = self._clock.monotonic()
+                if now > reported_at + ACK_AFTER_SECONDS and row is not given.rows[-1]:
+                    outcome.took(kind, now - began)
+                    began = reported_at = now
                     self._send(outcome.ack())
-        if outcome.pending or released or not given.rows:
-            self._send(outcome.ack(tuple(released)))
+            now = self._clock.monotonic()
+            outcome.took(kind, now - began)
+        vanish(given, outcome)
+        self._send(outcome.ack(tuple(released)))
 
 
 class AsyncCrew:
@@ -178,9 +198,11 @@ class AsyncCrew:
         *,
         runner: Runner,
         send: Callable[[Ack], None],
+        ended: Callable[[Right], None],
         clock: Clock,
     ) -> None:
         self.name, self.slots, self.kinds = name, slots, kinds
+        self._ended = ended
         self._runner = runner
         self._send = send
         self._clock = clock
@@ -195,7 +217,8 @@ class AsyncCrew:
 
     def give(self, given: Given) -> None:
         """Hand a claim in; the dispatcher gives no more of them than there are slots."""
-        self._loop.call_soon_threadsafe(self._begin, given)
+        if not self._draining.is_set():
+            self._loop.call_soon_threadsafe(self._begin, given)
 
     def release_stuck(self) -> None:
         """Nothing waits here: every claim has a task at once."""
@@ -210,10 +233,6 @@ class AsyncCrew:
         self._thread.join(seconds)
         return not self._thread.is_alive()
 
-    def cancel_all(self) -> None:
-        """Cancel every task: the worker's lease is over."""
-        self._loop.call_soon_threadsafe(lambda: [task.cancel() for task in self._tasks])
-
     def _run_loop(self) -> None:
         asyncio.set_event_loop(self._loop)
         self._loop.run_forever()
@@ -222,10 +241,15 @@ class AsyncCrew:
     def _begin(self, given: Given) -> None:
         task = self._loop.create_task(self._run(given))
         self._tasks.add(task)
-        task.add_done_callback(self._ended)
+        task.add_done_callback(lambda task: self._finished(task, given))
 
-    def _ended(self, task: asyncio.Task[None]) -> None:
+    def _finished(self, task: asyncio.Task[None], given: Given) -> None:
         self._tasks.discard(task)
+        error = asyncio.CancelledError() if task.cancelled() else task.exception()
+        if error is not None:
+            LOGGER.error("a task failed beside its handler", exc_info=error)
+            self._send(unreported(self.name, given.assignment, error))
+        self._ended(given.right)
         if self._draining.is_set():
             self._stop_when_done()
 
@@ -238,13 +262,32 @@ class AsyncCrew:
         released: list[int] = []
         reported_at = self._clock.monotonic()
         for row in given.rows:
-            if self._draining.is_set():
+            began = self._clock.monotonic()
+            if self._draining.is_set() or not given.right.holds(row.row, began):
                 released.append(row.position)
                 continue
             await self._runner.run_async(given.assignment, row, outcome)
-            late = self._clock.monotonic() > reported_at + ACK_AFTER_SECONDS
-            if late and row is not given.rows[-1]:
-                reported_at = self._clock.monotonic()
+            now = self._clock.monotonic()
+            outcome.took(row.kind, now - began)
+            if now > reported_at + ACK_AFTER_SECONDS and row is not given.rows[-1]:
+                reported_at = now
                 self._send(outcome.ack())
-        if outcome.pending or released or not given.rows:
-            self._send(outcome.ack(tuple(released)))
+        vanish(given, outcome)
+        self._send(outcome.ack(tuple(released)))
+
+
+def vanish(given: Given, outcome: Outcome) -> None:
+    """Report jobs whose rows are nowhere: for a person to see, and not to wait for ever."""
+    if len(given.rows) == len(given.assignment.rows):
+        return
+    there = {row.position for row in given.rows}
+    for position, row in enumerate(given.assignment.rows):
+        if position not in there:
+            LOGGER.error("row %s of claim %s is nowhere", row, given.assignment.claim)
+            outcome.failed(position, Fatal("the job's row is nowhere"))
+
+
+def unreported(worker: str, assignment: Assignment, error: BaseException) -> Ack:
+    """Fail what is not reported of a claim; what was is past changing."""
+    failed = [failure(position, error) for position in range(len(assignment.rows))]
+    return Ack(worker, assignment.generation, assignment.ordinal, 0.0, [], failed)

@@ -177,10 +177,7 @@ class Dispatcher:
         if ack.failed:
             self._fail(claim, ack)
         for position in ack.released:
-            job = self._close(claim, position)
-            if job is not None:
-                self.board.limits.give_back(job.kind, job.tenant or "")
-                self.board.make_ready(job)
+            self._release(claim, position)
         positions = range(len(claim.jobs)) if ack.done is None else ack.done
         self.board.all_done(self._close_all(claim, positions))
         self._close_claim(claim_id, claim)
@@ -215,7 +212,21 @@ class Dispatcher:
 
     def _left(self, told: Left) -> None:
         self.roster.left(told)
-        self.revoke_all({told.worker})
+        if not told.released:
+            self.revoke_all({told.worker})
+            return
+        for claim_id, claim in list(self.open.items()):
+            if claim.worker == told.worker:
+                for position in range(len(claim.jobs)):
+                    self._release(claim, position)
+                self._close_claim(claim_id, claim)
+
+    def _release(self, claim: OpenClaim, position: int) -> None:
+        """A job that was not started is ready again."""
+        job = self._close(claim, position)
+        if job is not None:
+            self.board.limits.give_back(job.kind, job.tenant or "")
+            self.board.make_ready(job)
 
     def _cancel(self, jobs: set[int]) -> None:
         board = self.board

@@ -15,8 +15,8 @@ import msgspec
 from howdah import query
 from howdah.driver import Row, Statement, Steps, statement
 from howdah.log import Event
-from howdah.queue.context import Lease
-from howdah.queue.model import Claim, Report
+from howdah.queue import arrays
+from howdah.queue.model import Claim, ClaimId, Report
 
 _WORK = query.load("howdah.queue", "sql/work.sql")
 
@@ -31,8 +31,30 @@ class Assignment(msgspec.Struct, frozen=True):
     tids: Sequence[str]
     attempts: Sequence[int]
 
+    @property
+    def claim(self) -> ClaimId:
+        """Which claim it is."""
+        return self.generation, self.ordinal
 
-class JobRow(msgspec.Struct, frozen=True):
+
+class Fetched(msgspec.Struct, frozen=True):
+    """A claim that was read from the ledger, `age` seconds after it was written."""
+
+    worker: str
+    age: float
+    assignment: Assignment
+
+
+class Lease(msgspec.Struct, frozen=True, gc=False):
+    """A worker's right to one job: no other lease has the same numbers."""
+
+    queue: str
+    generation: int
+    ordinal: int
+    row: int
+
+
+class JobRow(msgspec.Struct, frozen=True, gc=False):
     """One job with its payload, at its position in the claim."""
 
     position: int
@@ -43,6 +65,21 @@ class JobRow(msgspec.Struct, frozen=True):
     headers: str | None
     payload: bytes
     at: float
+
+
+def carried(claim: Claim) -> list[JobRow] | None:
+    """The jobs of a claim with the payloads that came with them; None if one is missing."""
+    rows = []
+    for position, job in enumerate(claim.jobs):
+        payload = job.payload
+        if payload is None:
+            return None
+        rows.append(
+            JobRow(
+                position, job.attempt + 1, job.row, job.kind, job.key, job.headers, payload, job.at
+            )
+        )
+    return rows
 
 
 def assigned(claim: Claim) -> Assignment:
@@ -73,14 +110,17 @@ def register(
     )
 
 
-def claims(queue: str, worker: str, after: int) -> Steps[list[Assignment]]:
-    """The claims of a worker after a generation, in order."""
+def claims(queue: str, workers: Sequence[str], after: int) -> Steps[list[Fetched]]:
+    """The claims of workers after a generation, in order.
+
+    Of all workers of a process at once: `after` is one number for them all.
+    """
     rows = yield _statement(
         "claims",
         claims=f"howdah.queue_{queue}$claim$0",
         other_claims=f"howdah.queue_{queue}$claim$1",
-    )(worker=worker, after=after)
-    return [_assignment(*row) for row in rows]
+    )(workers=list(workers), after=after)
+    return [Fetched(worker, age, _assignment(*rest)) for worker, age, *rest in rows]
 
 
 def payloads(queue: str, assignment: Assignment) -> Steps[list[JobRow]]:
@@ -114,32 +154,40 @@ def _in_segment(
     queue: str, segment: int, assignment: Assignment, positions: list[int], wanted: list[int]
 ) -> Steps[list[Row]]:
     table = f"howdah.log_jobs_{queue}${segment}"
-    tids = [assignment.tids[position] for position in positions]
-    rows = yield _statement("payloads", segment=table)(tids=tids, rows=wanted)
-    if len(rows) < len(wanted):
-        rows = yield _statement("payloads_moved", segment=table)(rows=wanted)
+    tids = arrays.of_tids(assignment.tids[position] for position in positions)
+    rows = yield _statement("payloads", segment=table)(tids=tids)
+    if not {row[0] for row in rows}.issuperset(wanted):
+        numbers = arrays.of_numbers(wanted)
+        rows = yield _statement("payloads_moved", segment=table)(rows=numbers)
     return rows
 
 
-def taken_away(queue: str, leases: Sequence[Lease]) -> Steps[list[Lease]]:
-    """Which of these leases were revoked."""
-    if not leases:
+def taken_away(queue: str, claims: Sequence[ClaimId]) -> Steps[list[Lease]]:
+    """Which rows of these claims were revoked."""
+    if not claims:
         return []
     rows = yield _statement(
         "taken_away",
         settled=f"howdah.queue_{queue}$settled$0",
         other_settled=f"howdah.queue_{queue}$settled$1",
-    )(
-        generations=[lease.generation for lease in leases],
-        ordinals=[lease.ordinal for lease in leases],
-        rows=[lease.row for lease in leases],
-    )
+    )(generations=[claim[0] for claim in claims], ordinals=[claim[1] for claim in claims])
     return [Lease(queue, *row) for row in rows]
 
 
-def keep_value(queue_id: int, job: int, hour: int, *, final: bool, value: Any) -> Steps[None]:
-    """Keep a result or progress; `hour` is the server's, since 1970."""
-    yield _statement("keep_value", bucket=f"howdah.queue_result_{hour % 3}")(
+def fence(lease: Lease) -> Steps[bool]:
+    """Whether a job was completed in a transaction of its own; if not, it never will be.
+
+    Waits for that transaction if it is still open; `TimedOut` if that takes long.
+    """
+    ((completed,),) = yield _statement("fence")(
+        queue=lease.queue, generation=lease.generation, ordinal=lease.ordinal, row=lease.row
+    )
+    return bool(completed)
+
+
+def keep_value(queue_id: int, job: int, *, final: bool, value: Any) -> Steps[None]:
+    """Keep a result or progress for an hour or two."""
+    yield _statement("keep_value")(
         queue_id=queue_id, job=job, final=final, value=msgspec.json.encode(value).decode()
     )
 

@@ -9,7 +9,7 @@ one takes over and starts from the record.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 import msgspec
@@ -23,7 +23,9 @@ from howdah.queue.model import Claim, Revoke, Settlement, Step
 from howdah.queue.policy import QueuePolicy
 from howdah.queue.rebuild import rebuild
 
-PAGE_ROWS = 2_000
+PAGE_ROWS = 4_000
+CARRIED_BYTES = 512  # a payload up to that comes with its job, at the price of memory
+CARRIED_SHARE = 0.3  # of all slots; with fewer of them in this process, most would come in vain
 DUE_EVERY_SECONDS = 0.5
 DUE_OVERLAP_SECONDS = 5.0  # rows of transactions that took this long to commit are still in time
 DUE_AGAIN_SECONDS = 30.0  # and those that took longer come with the next look from the beginning
@@ -47,8 +49,12 @@ class Turn(msgspec.Struct, frozen=True, kw_only=True):
 class Dispatching:
     """One dispatcher of one queue, from its election to its end."""
 
-    def __init__(self, queue: str, policy: QueuePolicy) -> None:
+    def __init__(
+        self, queue: str, policy: QueuePolicy, *, here: Collection[str] = frozenset()
+    ) -> None:
+        """`here`: the workers in this process; they are given small payloads with their claims."""
         self.queue = queue
+        self._here = here
         self._policy = policy
         self._queue_id = 0
         self._window = 0
@@ -116,6 +122,11 @@ class Dispatching:
         """Nothing in memory and nobody working: the ledger needs no renewal."""
         return not (self.dispatcher.board.loaded or self.dispatcher.open)
 
+    @property
+    def caught_up(self) -> bool:
+        """Whether the last turn left nothing unread."""
+        return self._ledger.read == self._ledger.heard
+
     # Reading
 
     def _read_jobs(self, looked: store.Look) -> Steps[int]:
@@ -136,7 +147,13 @@ class Dispatching:
             return 0
         assert ledger.upto is not None, "a page is read inside a window"
         jobs = yield from store.jobs_page(
-            self.queue, self._window, ledger.read, ledger.upto, ledger.last_id, rows
+            self.queue,
+            self._window,
+            ledger.read,
+            ledger.upto,
+            ledger.last_id,
+            rows,
+            self._carried_bytes(),
         )
         complete = len(jobs) < rows
         dispatcher.see(self._window, jobs, complete=complete)
@@ -156,6 +173,11 @@ class Dispatching:
         if not ledger.last_id:
             return min(PAGE_ROWS, room)
         return room if room >= self._policy.loaded_max // 2 else 0
+
+    def _carried_bytes(self) -> int:
+        slots = self.dispatcher.roster.slots()
+        here = sum(each for name, each in slots.items() if name in self._here)
+        return CARRIED_BYTES if here and here >= CARRIED_SHARE * sum(slots.values()) else 0
 
     def _read_due(self, now: float) -> Steps[int]:
         """Retries and schedules whose time has come; how many there were."""

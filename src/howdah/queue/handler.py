@@ -62,7 +62,9 @@ class Handler:
         self.function = function
         self.options = options
         self.kind = options.kind
-        self._context_name, self._arguments = _payload_type(function, options)
+        self._context_name, self._names, arguments = _payload_type(function, options)
+        self.decode: Callable[[bytes], dict[str, Any]] = msgspec.json.Decoder(arguments).decode
+        """The arguments from a payload, converted to the types that the function declares."""
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Run the function here and now, without a queue."""
@@ -70,12 +72,12 @@ class Handler:
 
     def encode(self, arguments: Mapping[str, Any]) -> bytes:
         """The payload; `BadInput` for arguments that the function does not take."""
-        known = self._arguments.__struct_fields__ if self._arguments is not None else ()
-        if self._arguments is not None:
+        if self._names is not None:
             for name in arguments:
-                if name not in known:
+                if name not in self._names:
                     raise BadInput(
-                        f"{self.kind} takes no argument {name!r}", hint=suggestion(name, known)
+                        f"{self.kind} takes no argument {name!r}",
+                        hint=suggestion(name, self._names),
                     )
         try:
             payload = msgspec.json.encode(dict(arguments))
@@ -85,13 +87,6 @@ class Handler:
                 f"{self.kind} cannot be given these arguments", detail=str(error)
             ) from error
         return payload
-
-    def decode(self, payload: bytes) -> dict[str, Any]:
-        """The arguments, converted to the types that the function declares."""
-        if self._arguments is None:
-            return dict(msgspec.json.decode(payload, type=dict[str, Any]))
-        decoded = msgspec.json.decode(payload, type=self._arguments)
-        return {name: getattr(decoded, name) for name in self._arguments.__struct_fields__}
 
     def arguments_for(self, payload: bytes, context: Any) -> dict[str, Any]:
         """What the function is called with: the payload, and the context where it wants one."""
@@ -103,32 +98,27 @@ class Handler:
 
 def _payload_type(
     function: Callable[..., Any], options: Options
-) -> tuple[str | None, type[msgspec.Struct] | None]:
-    """The name of the context parameter, and a struct of the others; None: any arguments."""
+) -> tuple[str | None, tuple[str, ...] | None, Any]:
+    """The name of the context parameter, the names of the others (None: any), and their type.
+
+    What the payload leaves out keeps the function's own default.
+    """
     if options.batch:
-        return None, None
+        return None, None, dict[str, Any]
     hints = typing.get_type_hints(function)
     context_name: str | None = None
-    fields: list[Any] = []
+    fields: dict[str, Any] = {}
     for name, parameter in inspect.signature(function).parameters.items():
         if parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD):
-            return context_name, None
+            return context_name, None, dict[str, Any]
         kind = hints.get(name, Any)
         if getattr(kind, "__name__", "") == "JobContext":
             context_name = name
         elif parameter.default is parameter.empty:
-            fields.append((name, kind))
+            fields[name] = kind
         else:
-            fields.append((name, kind, _default(parameter.default)))
-    fields.sort(key=len)  # those without a default first, as a struct demands
-    return context_name, msgspec.defstruct("Arguments", fields, kw_only=True)
-
-
-def _default(value: Any) -> Any:
-    """A mutable default as a factory, which a struct demands."""
-    if isinstance(value, list | dict | set):
-        return msgspec.field(default_factory=value.copy)
-    return value
+            fields[name] = typing.NotRequired[kind]
+    return context_name, tuple(fields), typing.TypedDict("Arguments", fields)  # type: ignore[operator] # the names are known only here
 
 
 class Registry:

@@ -1,7 +1,7 @@
 """The values of the queue: jobs as the dispatcher sees them, reports, steps, and the record.
 
 Owns what crosses the border between the dispatcher's decisions and the database. Must never hold
-payloads (workers fetch those) or anything that changes. All times are seconds of the server's
+large payloads (workers fetch those) or anything that changes. All times are seconds of the server's
 clock since 1970.
 """
 
@@ -29,6 +29,8 @@ class Job(Struct, frozen=True, gc=False):
     `at` is when the job could first run: enqueued, or due.
     `job` is the job's identity over its retries: the row of the first of them; 0 means `row`.
     `attempt` counts the attempts used before this row; `max_attempts` 0 means the kind's.
+    `payload` is there, and `headers` beside it, if it is small and the dispatcher's own process may
+    run the job: it saves reading the row again.
     A lower `priority` is more urgent. A job not claimed before `expires` is never run.
     """
 
@@ -39,6 +41,8 @@ class Job(Struct, frozen=True, gc=False):
     kind: str
     at: float
     key: str | None = None
+    headers: str | None = None
+    payload: bytes | None = None
     tenant: str | None = None
     priority: int = 0
     attempt: int = 0
@@ -97,10 +101,14 @@ class Draining(Struct, frozen=True, tag=True):
 
 
 class Left(Struct, frozen=True, tag=True):
-    """A worker is gone; whatever it still holds is lost at once."""
+    """A worker is gone; whatever it still holds is lost at once.
+
+    `released`: it ran nothing of that, and never will: the attempts do not count.
+    """
 
     worker: str
     at: float
+    released: bool = False
 
 
 class Failure(Struct, frozen=True):

@@ -17,11 +17,12 @@ import msgspec
 
 from howdah.clock import Clock
 from howdah.errors import BadInput
-from howdah.queue.context import JobContext, Lease, entering, leaving
-from howdah.queue.crew import Given, SlotCrew
-from howdah.queue.desk import Assignment, JobRow
+from howdah.queue.context import JobContext, entering, leaving
+from howdah.queue.crew import Given, SlotCrew, vanish
+from howdah.queue.desk import Assignment, JobRow, Lease
 from howdah.queue.handler import Cancelled, Fatal, OutOfTime, Registry, Retry
 from howdah.queue.model import Ack
+from howdah.queue.rights import Right
 from howdah.queue.running import KeepValue, Outcome, Running, log_failure
 from howdah.queue.watching import UNWATCHED, Watch
 
@@ -51,6 +52,7 @@ class ProcessCrew(SlotCrew):
         registry: Registry,
         running: Running,
         send: Callable[[Ack], None],
+        ended: Callable[[Right], None],
         keep: KeepValue,
         clock: Clock,
         watch: Watch | None = None,
@@ -60,7 +62,7 @@ class ProcessCrew(SlotCrew):
                 f"handlers that run in processes need the worker's app: {', '.join(kinds)}",
                 hint="start with `howdah queue worker module:queue`, or pass app='module:queue'",
             )
-        super().__init__(name, slots, kinds, send=send, clock=clock)
+        super().__init__(name, slots, kinds, send=send, ended=ended, clock=clock)
         self._app = app
         self._watch = watch
         self._queue = queue
@@ -81,10 +83,10 @@ class ProcessCrew(SlotCrew):
         outcome = Outcome(self.name, given.assignment)
         released: list[int] = []
         for row in given.rows:
-            if self._draining.is_set():
+            started = self._clock.monotonic()
+            if self._draining.is_set() or not given.right.holds(row.row, started):
                 released.append(row.position)
                 continue
-            started = self._clock.monotonic()
             context = self._context(given.assignment, row)
             try:
                 with self._watch.over((context,)) if self._watch else UNWATCHED:
@@ -92,12 +94,15 @@ class ProcessCrew(SlotCrew):
             except (Retry, Fatal, Cancelled, OutOfTime) as error:
                 seconds = self._clock.monotonic() - started
                 log_failure(context, seconds, error)
-                outcome.failed(row.position, row.kind, seconds, error)
+                outcome.failed(row.position, error)
+                outcome.took(row.kind, seconds)
                 continue
             handler = self._registry.get(row.kind)
             if handler is not None and handler.options.keep_result:
                 self._keep(_identity(row), True, msgspec.json.decode(value))
-            outcome.done(row.position, row.kind, self._clock.monotonic() - started)
+            outcome.done(row.position)
+            outcome.took(row.kind, self._clock.monotonic() - started)
+        vanish(given, outcome)
         self._send(outcome.ack(tuple(released)))
 
     def _context(self, assignment: Assignment, row: JobRow) -> JobContext:
@@ -105,7 +110,7 @@ class ProcessCrew(SlotCrew):
         handler = self._registry.get(row.kind)
         limit = handler.options.timeout_seconds if handler is not None else None
         deadline = None if limit is None else self._clock.monotonic() + limit
-        return _context(lease, row, deadline, self._keep)
+        return JobContext(lease, row, deadline, self._keep)
 
     def _run_one(self, child: _Child, context: JobContext, row: JobRow) -> bytes:
         self._running.add(context, None)
@@ -142,7 +147,10 @@ class _Child:
     def begin(self, lease: Lease, row: JobRow) -> None:
         if not self.alive:
             self._begin_process()
-        self._pipe.send((lease, row))
+        try:
+            self._pipe.send((lease, row))
+        except OSError as error:
+            raise Retry("the process that was to run the job died") from error
 
     def answers(self, seconds: float) -> bool:
         return self._pipe.poll(seconds)
@@ -185,7 +193,7 @@ def _serve(app: str, pipe: Connection) -> None:
 
 
 def _run_here(registry: Registry, lease: Lease, row: JobRow) -> Ended:
-    context = _context(lease, row, None, lambda *_: None)
+    context = JobContext(lease, row, None, lambda *_: None)
     token = entering(context)
     try:
         handler = registry.get(row.kind)
@@ -216,23 +224,6 @@ def load_app(app: str) -> Any:
     if not name or not hasattr(module, name):
         raise BadInput(f"{app!r} names no queue", hint=f"{module_name}:<the name of the Queue>")
     return getattr(module, name)
-
-
-def _context(lease: Lease, row: JobRow, deadline: float | None, keep: KeepValue) -> JobContext:
-    headers = {} if row.headers is None else msgspec.json.decode(row.headers, type=dict)
-    return JobContext(
-        lease=lease,
-        job=_identity(row),
-        kind=row.kind,
-        key=row.key,
-        tenant=headers.get("tenant"),
-        attempt=row.attempt,
-        headers=headers,
-        payload=row.payload,
-        enqueued_at=row.at,
-        deadline=deadline,
-        report=keep,
-    )
 
 
 def _identity(row: JobRow) -> int:

@@ -55,6 +55,15 @@ class Bucket:
             heapq.heappush(self._early, (job.row, job))
         self._rank()
 
+    def put_run(self, jobs: list[Job]) -> None:
+        """Add jobs that are in order of their rows."""
+        if self._jobs and self._jobs[-1].row > jobs[0].row:
+            for job in jobs:
+                self.put(job)
+            return
+        self._jobs.extend(jobs)
+        self._rank()
+
     def take(self, most: int, bound: float) -> list[Job]:
         """Up to `most` jobs, at least one, as long as their score is at most `bound`."""
         if bound == inf and not self._early:
@@ -141,9 +150,7 @@ class Ready:
 
     def put_run(self, jobs: list[Job], *, alone: bool) -> None:
         """Add jobs of one tenant, priority and kind, in order of their rows."""
-        put = self.bucket(jobs[0], alone=alone).put
-        for job in jobs:
-            put(job)
+        self.bucket(jobs[0], alone=alone).put_run(jobs)
         self._count += len(jobs)
 
     def bucket(self, job: Job, *, alone: bool) -> Bucket:

@@ -93,6 +93,7 @@ class _Rebuild:
                     roster.draining(told.worker)
                 case Left():
                     roster.left(told)
+                    self._read_left(told)
                 case Cancel():
                     board.remember_cancel(told.job)
                 case Purge():
@@ -111,6 +112,12 @@ class _Rebuild:
             self._close(standing, position, "closed")
         for position in range(len(claim.rows)) if ack.done is None else ack.done:
             self._close(standing, position, "done")
+
+    def _read_left(self, told: Left) -> None:
+        for claim_id, claim in self._claims.items():
+            if told.released and claim.worker == told.worker:
+                for position in range(len(claim.rows)):
+                    self._close(self._standing[claim_id], position, "closed")
 
     def _close(self, standing: list[Standing], position: int, how: Standing) -> None:
         """Only what is open: an ack after a revocation was not accepted."""

@@ -115,6 +115,10 @@ class Roster:
             (w.lease_until for w in self._workers.values() if w.claims and not w.lost), default=None
         )
 
+    def slots(self) -> dict[str, int]:
+        """The slots of those that may get claims, by name."""
+        return {worker.name: worker.slots for worker in self.takers()}
+
     def takers(self) -> list[Worker]:
         """Those that may get claims."""
         return [w for w in self._workers.values() if w.slots and not (w.lost or w.draining)]

@@ -11,13 +11,13 @@ import ctypes
 import logging
 import threading
 from collections.abc import Callable, Iterator
+from itertools import groupby
+from operator import attrgetter
 from typing import Any
 
-import msgspec
-
 from howdah.clock import Clock
-from howdah.queue.context import JobContext, Lease, entering, leaving
-from howdah.queue.desk import Assignment, JobRow
+from howdah.queue.context import JobContext, entering, leaving
+from howdah.queue.desk import Assignment, JobRow, Lease
 from howdah.queue.handler import Fatal, Handler, OutOfTime, Registry, Retry
 from howdah.queue.model import Ack, Failure
 from howdah.queue.watching import UNWATCHED, Watch
@@ -37,17 +37,22 @@ class Outcome:
         self._done: list[int] = []
         self._failed: list[Failure] = []
         self._took: dict[str, tuple[int, float]] = {}
+        self._timed = 0  # of the pending, those whose time was told
         self._reported = False
 
-    def done(self, position: int, kind: str, seconds: float) -> None:
+    def done(self, position: int) -> None:
         """One job ended well."""
         self._done.append(position)
-        self._count(kind, seconds)
 
-    def failed(self, position: int, kind: str, seconds: float, error: BaseException) -> None:
+    def failed(self, position: int, error: BaseException) -> None:
         """One job failed."""
         self._failed.append(failure(position, error))
-        self._count(kind, seconds)
+
+    def took(self, kind: str, seconds: float) -> None:
+        """The jobs that ended since the last call were of that kind and took so long together."""
+        jobs, before = self._took.get(kind, (0, 0.0))
+        self._took[kind] = (jobs + self.pending - self._timed, before + seconds)
+        self._timed = self.pending
 
     @property
     def pending(self) -> int:
@@ -65,14 +70,10 @@ class Outcome:
             None if whole else self._done,
             self._failed,
             released,
-            [(kind, jobs, seconds) for kind, (jobs, seconds) in self._took.items()],
+            [(kind, jobs, seconds) for kind, (jobs, seconds) in self._took.items() if jobs],
         )
-        self._done, self._failed, self._took = [], [], {}
+        self._done, self._failed, self._took, self._timed = [], [], {}, 0
         return ack
-
-    def _count(self, kind: str, seconds: float) -> None:
-        jobs, before = self._took.get(kind, (0, 0.0))
-        self._took[kind] = (jobs + 1, before + seconds)
 
 
 def failure(position: int, error: BaseException) -> Failure:
@@ -88,53 +89,56 @@ class Running:
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self._lock = threading.Lock()
-        self._contexts: dict[Lease, tuple[JobContext, int | None]] = {}
+        self._threads: dict[JobContext, int | None] = {}
 
     def __len__(self) -> int:
-        return len(self._contexts)
+        return len(self._threads)
 
     def add(self, context: JobContext, thread: int | None) -> None:
         """A job starts; `thread` is where its handler runs, if it can be interrupted there."""
         with self._lock:
-            self._contexts[context.lease] = (context, thread)
+            self._threads[context] = thread
 
     def remove(self, context: JobContext) -> None:
         """A job has ended; from now on nothing is thrown into its thread."""
         with self._lock:
-            self._contexts.pop(context.lease, None)
+            self._threads.pop(context, None)
 
     def stop_late(self) -> float | None:
         """Stop what is past its deadline; the next deadline."""
         now = self._clock.monotonic()
         for context in self._snapshot():
             if context.deadline is not None and context.deadline <= now and not context.stopped:
-                self.stop(context.lease, OutOfTime)
+                self._stop(context, OutOfTime)
         return min((c.deadline for c in self._snapshot() if c.deadline is not None), default=None)
 
     def stop(self, lease: Lease, reason: type[BaseException]) -> bool:
         """Stop one job; whether it was running here."""
+        running = [context for context in self._snapshot() if context.lease == lease]
+        return sum(self._stop(context, reason) for context in running) > 0
+
+    def stop_all(self, reason: type[BaseException]) -> None:
+        """Stop every job: this worker's lease is over."""
+        for context in self._snapshot():
+            self._stop(context, reason)
+
+    def leases(self) -> list[Lease]:
+        """The leases of what runs now."""
+        return [context.lease for context in self._snapshot()]
+
+    def _stop(self, context: JobContext, reason: type[BaseException]) -> bool:
         with self._lock:
-            context, thread = self._contexts.get(lease, (None, None))
-            if context is None:
+            if context not in self._threads:
                 return False
+            thread = self._threads[context]
             if thread is not None:
                 _throw(thread, reason)
         context.stop(reason)
         return True
 
-    def stop_all(self, reason: type[BaseException]) -> None:
-        """Stop every job: this worker's lease is over."""
-        for context in self._snapshot():
-            self.stop(context.lease, reason)
-
-    def leases(self) -> list[Lease]:
-        """The leases of what runs now."""
-        with self._lock:
-            return list(self._contexts)
-
     def _snapshot(self) -> list[JobContext]:
         with self._lock:
-            return [context for context, _ in self._contexts.values()]
+            return list(self._threads)
 
 
 def _throw(thread: int, reason: type[BaseException]) -> None:
@@ -167,7 +171,8 @@ class Runner:
 
     def run(self, assignment: Assignment, row: JobRow, outcome: Outcome) -> None:
         """Run one job in this thread."""
-        context, handler = self._prepared(assignment, row)
+        handler = self._registry.get(row.kind)
+        context = self._context(assignment, row, handler)
         started = self._clock.monotonic()
         ended = False
         value: Any = None
@@ -187,13 +192,13 @@ class Runner:
                 return
         finally:
             leaving(token)
-        self._finish(context, handler, value, row, outcome, started)
+        self._finish(context, handler, value, row, outcome)
 
     def run_batch(
         self, assignment: Assignment, rows: list[JobRow], handler: Handler, outcome: Outcome
     ) -> None:
         """Give a list of jobs of one kind to a handler of batches."""
-        contexts = [self._prepared(assignment, row)[0] for row in rows]
+        contexts = [self._context(assignment, row, handler) for row in rows]
         started = self._clock.monotonic()
         error: BaseException | None = None
         try:
@@ -213,13 +218,14 @@ class Runner:
             failed = context.failure or (None if context.completed else error)
             if failed is not None:
                 log_failure(context, each, failed)
-                outcome.failed(row.position, row.kind, each, failed)
+                outcome.failed(row.position, failed)
             else:
-                outcome.done(row.position, row.kind, each)
+                outcome.done(row.position)
 
     async def run_async(self, assignment: Assignment, row: JobRow, outcome: Outcome) -> None:
         """Run one job of a coroutine handler on the loop of this thread."""
-        context, handler = self._prepared(assignment, row)
+        handler = self._registry.get(row.kind)
+        context = self._context(assignment, row, handler)
         started = self._clock.monotonic()
         token = entering(context)
         self._running.add(context, None)
@@ -238,7 +244,7 @@ class Runner:
         finally:
             self._running.remove(context)
             leaving(token)
-        self._finish(context, handler, value, row, outcome, started)
+        self._finish(context, handler, value, row, outcome)
 
     def _finish(
         self,
@@ -247,11 +253,10 @@ class Runner:
         value: Any,
         row: JobRow,
         outcome: Outcome,
-        started: float,
     ) -> None:
         if handler is not None and handler.options.keep_result:
             self._keep(context.job, True, value)
-        outcome.done(row.position, row.kind, self._since(started))
+        outcome.done(row.position)
 
     def _failed(
         self,
@@ -261,31 +266,17 @@ class Runner:
         started: float,
         error: BaseException,
     ) -> None:
-        seconds = self._since(started)
-        log_failure(context, seconds, error)
-        outcome.failed(row.position, row.kind, seconds, error)
+        log_failure(context, self._since(started), error)
+        outcome.failed(row.position, error)
 
     def _since(self, started: float) -> float:
         return self._clock.monotonic() - started
 
-    def _prepared(self, assignment: Assignment, row: JobRow) -> tuple[JobContext, Handler | None]:
-        handler = self._registry.get(row.kind)
-        headers = {} if row.headers is None else msgspec.json.decode(row.headers, type=dict)
+    def _context(self, assignment: Assignment, row: JobRow, handler: Handler | None) -> JobContext:
+        lease = Lease(self._queue, assignment.generation, assignment.ordinal, row.row)
         limit = handler.options.timeout_seconds if handler is not None else None
-        context = JobContext(
-            lease=Lease(self._queue, assignment.generation, assignment.ordinal, row.row),
-            job=headers.get("job") or row.row,
-            kind=row.kind,
-            key=row.key,
-            tenant=headers.get("tenant"),
-            attempt=row.attempt,
-            headers=headers,
-            payload=row.payload,
-            enqueued_at=row.at,
-            deadline=None if limit is None else self._clock.monotonic() + limit,
-            report=self._keep,
-        )
-        return context, handler
+        deadline = None if limit is None else self._clock.monotonic() + limit
+        return JobContext(lease, row, deadline, self._keep)
 
 
 def log_failure(context: JobContext, seconds: float, error: BaseException) -> None:
@@ -306,11 +297,5 @@ def log_failure(context: JobContext, seconds: float, error: BaseException) -> No
 
 def by_kind(rows: list[JobRow]) -> Iterator[tuple[str, list[JobRow]]]:
     """Runs of adjacent jobs of one kind: what a batch handler is given at once."""
-    run: list[JobRow] = []
-    for row in rows:
-        if run and run[0].kind != row.kind:
-            yield run[0].kind, run
-            run = []
-        run.append(row)
-    if run:
-        yield run[0].kind, run
+    for kind, run in groupby(rows, key=attrgetter("kind")):
+        yield kind, list(run)

@@ -15,6 +15,7 @@ import msgspec
 from howdah import query
 from howdah.driver import Batch, Query, Row, Statement, Steps, statement
 from howdah.errors import Moved
+from howdah.queue import arrays
 from howdah.queue.cron import Schedule
 from howdah.queue.model import (
     LATER,
@@ -117,44 +118,70 @@ def look(queue: str, read: str, heard: str) -> Steps[Look]:
 
 
 def jobs_page(
-    queue: str, window: int, seen: str, upto: str, last_id: int, max_rows: int
+    queue: str,
+    window: int,
+    seen: str,
+    upto: str,
+    last_id: int,
+    max_rows: int,
+    carried_bytes: int = 0,
 ) -> Steps[list[Job]]:
-    """The next jobs of a window, in order."""
+    """The next jobs of a window, in order; with payloads of up to `carried_bytes`."""
     rows = yield from _unmoved(
         _named("jobs_page", function=f"howdah.log_jobs_{queue}$page")(
-            seen=seen, upto=upto, last_id=last_id, max_rows=max_rows
+            seen=seen, upto=upto, last_id=last_id, max_rows=max_rows, carried_bytes=carried_bytes
         )
     )
-    return jobs_of(rows, window)
+    return [
+        Job(row, segment, tid, window, kind, at, key, None, payload)
+        if headers is None
+        else _job(row, segment, tid, window, kind, at, key, headers, payload)
+        for row, segment, tid, kind, key, headers, at, payload in rows
+    ]
 
 
 def jobs_of(rows: Iterable[Row], window: int) -> list[Job]:
     """Jobs from rows of (row, segment, tid, kind, key, headers, at, and maybe enqueued at)."""
-    jobs = []
-    for row, segment, tid, kind, key, headers, at, *enqueued_at in rows:
-        if headers is None:
-            jobs.append(Job(row, segment, tid, window, kind, at, key))
-        else:
-            job = _HEADERS.decode(headers)
-            jobs.append(
-                Job(
-                    row,
-                    segment,
-                    tid,
-                    window,
-                    kind,
-                    at,
-                    key,
-                    job.tenant,
-                    job.priority,
-                    job.attempt,
-                    job.max_attempts,
-                    _expires(job, enqueued_at[0] if enqueued_at else at),
-                    job.unique,
-                    job.job,
-                )
-            )
-    return jobs
+    return [
+        Job(row, segment, tid, window, kind, at, key)
+        if headers is None
+        else _job(row, segment, tid, window, kind, at, key, headers, None, *enqueued_at)
+        for row, segment, tid, kind, key, headers, at, *enqueued_at in rows
+    ]
+
+
+def _job(
+    row: int,
+    segment: int,
+    tid: str,
+    window: int,
+    kind: str,
+    at: float,
+    key: str | None,
+    headers: str,
+    payload: bytes | None,
+    enqueued_at: float | None = None,
+) -> Job:
+    """A job with options."""
+    options = _HEADERS.decode(headers)
+    return Job(
+        row,
+        segment,
+        tid,
+        window,
+        kind,
+        at,
+        key,
+        headers,
+        payload,
+        options.tenant,
+        options.priority,
+        options.attempt,
+        options.max_attempts,
+        _expires(options, at if enqueued_at is None else enqueued_at),
+        options.unique,
+        options.job,
+    )
 
 
 def _expires(headers: Headers, enqueued_at: float) -> float | None:
@@ -316,27 +343,28 @@ def _appending(queue: str, ledger: Ledger, step: Step) -> Query:
 
 
 def _flat(claims: Sequence[Claim]) -> dict[str, list[Any]]:
-    """Claims as arrays: one element per claim, and one per job with where each claim begins."""
-    jobs = [job for claim in claims for job in claim.jobs]
-    firsts, lasts = [], []
-    begin = 1
-    for claim in claims:
-        firsts.append(begin)
-        begin += len(claim.jobs)
-        lasts.append(begin - 1)
-    segments = [{job.segment for job in claim.jobs} for claim in claims]
+    """Claims as arrays with one element each; what a claim has of each job is an array's text."""
     return {
         "ordinals": [claim.ordinal for claim in claims],
         "workers": [claim.worker for claim in claims],
-        "firsts": firsts,
-        "lasts": lasts,
-        "same_segments": [next(iter(each)) if len(each) == 1 else None for each in segments],
-        "retried": [any(job.attempt for job in claim.jobs) for claim in claims],
-        "rows": [job.row for job in jobs],
-        "segments": [job.segment for job in jobs],
-        "tids": [job.tid for job in jobs],
-        "attempts": [job.attempt + 1 for job in jobs],
+        "rows": [arrays.of_numbers([job.row for job in claim.jobs]) for claim in claims],
+        "segments": [_segments(claim) for claim in claims],
+        "tids": [arrays.of_tids([job.tid for job in claim.jobs]) for claim in claims],
+        "attempts": [_attempts(claim) for claim in claims],
     }
+
+
+def _segments(claim: Claim) -> str:
+    """One segment if it is the same for all."""
+    segments = [job.segment for job in claim.jobs]
+    different = set(segments)
+    return arrays.of_numbers(different if len(different) == 1 else segments)
+
+
+def _attempts(claim: Claim) -> str | None:
+    """None if it is the first of each."""
+    used = [job.attempt for job in claim.jobs]
+    return arrays.of_numbers(each + 1 for each in used) if any(used) else None
 
 
 # What a new dispatcher starts from.

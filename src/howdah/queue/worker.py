@@ -16,7 +16,7 @@ import secrets
 import socket
 import threading
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
 from typing import Annotated, Any
 
@@ -26,7 +26,16 @@ from msgspec import Meta
 
 from howdah.clock import SYSTEM_CLOCK, Clock
 from howdah.driver import run
-from howdah.errors import CouldNot, HowdahError, Superseded, from_database
+from howdah.errors import (
+    BadInput,
+    CouldNot,
+    Denied,
+    HowdahError,
+    PositionLost,
+    Superseded,
+    Unsupported,
+    from_database,
+)
 from howdah.log import Log
 from howdah.postgres import connect
 from howdah.queue import desk, store
@@ -36,12 +45,17 @@ from howdah.queue.dispatch import Dispatching
 from howdah.queue.handler import Cancelled, Registry
 from howdah.queue.metrics import Metrics, Process
 from howdah.queue.model import Claim, Draining, Heartbeat, Left, Registered, Report
+from howdah.queue.needed import Needed
 from howdah.queue.policy import QueuePolicy
 from howdah.queue.process_crew import ProcessCrew
+from howdah.queue.rights import Rights
 from howdah.queue.running import Runner, Running
 from howdah.queue.watching import watch
 
 LOGGER = logging.getLogger("howdah.queue")
+FENCE_SECONDS = 0.1  # how often a worker looks whether it may go on
+LOOK_SECONDS = 0.5  # how soon a cancelled job is noticed by a worker beside another dispatcher
+HOPELESS = (BadInput, Denied, PositionLost, Unsupported)  # for a person to put right
 Seconds = Annotated[float, Meta(gt=0)]
 
 
@@ -91,10 +105,14 @@ class Worker:
         self._wake_dispatch = threading.Event()
         self._outbox: deque[Report] = deque()
         self._values: deque[tuple[int, bool, Any]] = deque()
-        self._handed: deque[tuple[str, Assignment]] = deque()
+        self._handed: deque[tuple[str, Assignment, float]] = deque()
+        self.rights = Rights(policy.lease_seconds)
+        self._failure: HowdahError | None = None
         self._after = 0
         self._leading = threading.Event()
+        self._taking = threading.Lock()
         self._taken: set[tuple[int, int]] = set()
+        self._beaten = False
         self.dispatching: Dispatching | None = None  # while this process is the dispatcher
         self._watch = watch(queue, metrics, clock)
         self.crews = self._make_crews(app)
@@ -114,13 +132,23 @@ class Worker:
             crew.start()
         for thread in threads:
             thread.start()
-        self._stopping.wait()
+        while not self._stopping.wait(FENCE_SECONDS):
+            self._stop_what_lapsed()
         self._drain()
         self._done.set()
         for event in (self._wake_fetch, self._wake_send, self._wake_dispatch):
             event.set()
         for thread in threads:
             thread.join(self.options.drain_seconds)
+        if self._failure is not None:
+            raise self._failure
+
+    def _stop_what_lapsed(self) -> None:
+        """Stop handlers whose job may run elsewhere by now: we could not renew their lease."""
+        now = self._clock.monotonic()
+        for lease in self.running.leases():
+            if not self.rights.may_run((lease.generation, lease.ordinal), lease.row, now):
+                self.running.stop(lease, Cancelled)
 
     def stop(self) -> None:
         """Take no more claims, finish what runs within `drain_seconds`, release the rest."""
@@ -152,6 +180,7 @@ class Worker:
                     runner=runner,
                     batches=batches,
                     send=self._report,
+                    ended=self.rights.end,
                     clock=self._clock,
                 )
             )
@@ -163,6 +192,7 @@ class Worker:
                     tuple(awaited),
                     runner=runner,
                     send=self._report,
+                    ended=self.rights.end,
                     clock=self._clock,
                 )
             )
@@ -177,6 +207,7 @@ class Worker:
                     registry=self._registry,
                     running=self.running,
                     send=self._report,
+                    ended=self.rights.end,
                     keep=self._keep,
                     watch=self._watch,
                     clock=self._clock,
@@ -191,13 +222,16 @@ class Worker:
                     self._after = run(connection, desk.newest_generation(self.queue))
                     self._queue_id = run(connection, store.open_queue(self.queue))
                     self._prepare(connection)
-                    for crew in self.crews:
-                        with connection.transaction():
-                            self._register_crew(connection, crew)
+                    self._make_known(connection)
                 return
             except CouldNot as error:
                 LOGGER.warning("could not register: %s", error.message)
                 self._stopping.wait(1.0)
+
+    def _make_known(self, connection: psycopg.Connection[Any]) -> None:
+        for crew in self.crews:
+            with connection.transaction():
+                self._register_crew(connection, crew)
 
     def _register_crew(self, connection: psycopg.Connection[Any], crew: Crew) -> None:
         host, pid = socket.gethostname(), os.getpid()
@@ -211,11 +245,12 @@ class Worker:
             crew.drain()
         until = self._clock.monotonic() + self.options.drain_seconds
         for crew in self.crews:
-            if not crew.join(max(0.1, until - self._clock.monotonic())):
+            ended = crew.join(max(0.1, until - self._clock.monotonic()))
+            if not ended:
                 self.running.stop_all(Cancelled)
-                crew.join(1.0)
-        for crew in self.crews:
-            self._report(Left(crew.name, 0.0))
+                ended = crew.join(1.0)
+            # Claims that came after the crew stopped were never begun.
+            self._report(Left(crew.name, 0.0, released=ended))
 
     def _connect(self, what: str) -> psycopg.Connection[Any]:
         return connect(self._dsn, application_name=f"howdah queue {what}")
@@ -226,17 +261,23 @@ class Worker:
         while not self._done.is_set():
             try:
                 with closing(self._connect(name)) as connection:
+                    wait = 0.05
                     loop(connection)
-                wait = 0.05
-            except (CouldNot, psycopg.Error) as raised:
+                    return
+            except (HowdahError, psycopg.Error) as raised:
                 error = from_database(raised) if isinstance(raised, psycopg.Error) else raised
+                if isinstance(error, HOPELESS):
+                    LOGGER.error("%s stops the worker: %s", name, error)
+                    self._failure = error
+                    self._stopping.set()
+                    self._done.wait()
+                    return
                 LOGGER.warning("%s begins anew: %s", name, error.message)
-                self._done.wait(wait)
-                wait = min(wait * 2, 2.0)
-            except HowdahError as error:
-                LOGGER.error("%s stops the worker: %s", name, error)
-                self._stopping.set()
-                self._done.wait(1.0)
+            except Exception:
+                # A bug of ours: the others go on with what they have, and it is told.
+                LOGGER.exception("%s failed and begins anew", name)
+            self._done.wait(wait)
+            wait = min(wait * 2, 2.0)
 
     # Claims
 
@@ -247,9 +288,10 @@ class Worker:
         crews = {crew.name: crew for crew in self.crews}
         while not self._done.is_set():
             got = 0
-            while self._handed:
-                name, assignment = self._handed.popleft()
-                got += self._give(connection, crews[name], assignment)
+            while self._handed:  # left there until it is given: it is nowhere else
+                name, assignment, given_at = self._handed[0]
+                got += self._give(connection, crews[name], assignment, given_at)
+                self._handed.popleft()
             now = self._clock.monotonic()
             if not self._leading.is_set() and now >= polled_at + wait:
                 polled_at = now
@@ -260,25 +302,44 @@ class Worker:
                 self._wake_fetch.clear()
 
     def _poll(self, connection: psycopg.Connection[Any]) -> int:
+        """Read the claims of all crews at once: one place in the ledger is kept for them all."""
+        crews = {crew.name: crew for crew in self.crews}
         newest = self._after
         got = 0
-        for crew in self.crews:
-            for assignment in run(connection, desk.claims(self.queue, crew.name, self._after)):
-                newest = max(newest, assignment.generation)
-                got += self._give(connection, crew, assignment)
+        asked_at = self._clock.monotonic()
+        for found in run(connection, desk.claims(self.queue, list(crews), self._after)):
+            newest = max(newest, found.assignment.generation)
+            crew = crews[found.worker]
+            got += self._give(connection, crew, found.assignment, asked_at - found.age)
         self._after = newest
         return got
 
-    def _give(self, connection: psycopg.Connection[Any], crew: Crew, assignment: Assignment) -> int:
-        claim = (assignment.generation, assignment.ordinal)
-        if claim in self._taken:
+    def _give(
+        self,
+        connection: psycopg.Connection[Any],
+        crew: Crew,
+        assignment: Assignment,
+        given_at: float,
+    ) -> int:
+        if assignment.claim in self._taken or self._stopping.is_set():
             return 0
         rows = run(connection, desk.payloads(self.queue, assignment))
-        self._taken.add(claim)
-        if len(self._taken) > 10_000:
-            self._taken = {each for each in self._taken if each[0] > self._after - 1_000}
-        crew.give(Given(assignment, rows))
+        if not self._is_new(assignment):
+            return 0
+        right = self.rights.give(crew.name, assignment.claim, given_at)
+        crew.give(Given(assignment, rows, right))
         return len(rows)
+
+    def _is_new(self, assignment: Assignment) -> bool:
+        """Whether no crew has that claim yet; one that is polled may have been handed over too."""
+        claim = (assignment.generation, assignment.ordinal)
+        with self._taking:
+            if claim in self._taken:
+                return False
+            self._taken.add(claim)
+            if len(self._taken) > 10_000:
+                self._taken = {each for each in self._taken if each[0] > self._after - 1_000}
+        return True
 
     def _next_wait(self, wait: float, busy: bool) -> float:
         if busy:
@@ -310,15 +371,17 @@ class Worker:
     def _send_values(self, connection: psycopg.Connection[Any]) -> None:
         while self._values:
             job, final, value = self._values[0]
-            hour = int(self._clock.now().timestamp() // 3600)
-            steps = desk.keep_value(self._queue_id, job, hour, final=final, value=value)
+            steps = desk.keep_value(self._queue_id, job, final=final, value=value)
             run(connection, steps)
             self._values.popleft()
 
     def _beat(self, connection: psycopg.Connection[Any]) -> None:
         """Renew the lease while claims are held; stop what is late or was taken away."""
-        beat_at = released_at = 0.0
+        beat_at = released_at = looked_at = 0.0
         every = self._policy.lease_seconds / 4
+        if self._beaten:  # we may have been forgotten meanwhile
+            self._make_known(connection)
+        self._beaten = True
         while not self._done.wait(0.1):
             self.running.stop_late()
             now = self._clock.monotonic()
@@ -326,46 +389,69 @@ class Worker:
                 released_at = now
                 for crew in self.crews:
                     crew.release_stuck()
-            if now < beat_at + every or not len(self.running):
-                continue
-            beat_at = now
-            beats: list[Report] = [Heartbeat(crew.name, 0.0) for crew in self.crews]
-            self._log.emit_many(connection, desk.events(beats))
-            for lease in run(connection, desk.taken_away(self.queue, self.running.leases())):
-                self.running.stop(lease, Cancelled)
+            if len(self.rights) and now > looked_at + LOOK_SECONDS:
+                looked_at = now
+                self._look_after_rights(connection)
+            if len(self.rights) and now > beat_at + every:
+                beat_at = now
+                self._renew(connection)
+
+    def _renew(self, connection: psycopg.Connection[Any]) -> None:
+        """A heartbeat of the crews that hold claims."""
+        holding = self.rights.crews()
+        sent_at = self._clock.monotonic()
+        beats = [Heartbeat(name, 0.0) for name in sorted(holding)]
+        self._log.emit_many(connection, desk.events(beats))
+        self.rights.beat(holding, sent_at)
+
+    def _look_after_rights(self, connection: psycopg.Connection[Any]) -> None:
+        """Learn what the dispatcher has taken away."""
+        for lease in run(connection, desk.taken_away(self.queue, self.rights.claims())):
+            self._lost(lease)
+
+    def _lost(self, lease: desk.Lease) -> None:
+        self.rights.revoke((lease.generation, lease.ordinal), (lease.row,))
+        self.running.stop(lease, Cancelled)
 
     # Dispatching
 
     def _candidate(self, connection: psycopg.Connection[Any]) -> None:
         """Wait to be needed as the dispatcher, then be it until another one is."""
-        watch = _Watch(self.queue, self._policy.lease_seconds)
+        needed = Needed(self.queue, self._policy)
         while not self._done.is_set():
+            now = self._clock.monotonic()
             elected = run(connection, store.elect(self.queue))
-            if elected or watch.stuck(connection, self._clock.monotonic()):
+            if (elected and needed.trusts_lock(now)) or needed.stuck(connection, now):
                 try:
-                    self._dispatch(connection)
+                    self._dispatch(connection, elected=elected)
                 except Superseded as error:
                     LOGGER.info("no longer the dispatcher: %s", error.message)
+                    needed.misled(self._clock.monotonic())
                 finally:
                     self._leading.clear()
                     self.dispatching = None
-                if not connection.closed:
-                    run(connection, store.resign(self.queue))
+            if elected:
+                run(connection, store.resign(self.queue))
             self._done.wait(self.options.elect_seconds)
 
-    def _dispatch(self, connection: psycopg.Connection[Any]) -> None:
-        dispatching = Dispatching(self.queue, self._policy)
+    def _dispatch(self, connection: psycopg.Connection[Any], *, elected: bool) -> None:
+        here = {crew.name: crew for crew in self.crews}
+        dispatching = Dispatching(self.queue, self._policy, here=here)
         run(connection, dispatching.start())
         self._poll_once_leading()
         self.dispatching = dispatching
+        elect_at = 0.0
         wait = self.options.poll_seconds
         while not self._done.is_set():
+            began = self._clock.monotonic()
             turn = run(connection, dispatching.turn())
-            self._hand_over(turn.claims)
+            self._hand_over(turn.claims, here, began)
             for revoke in turn.revokes:
-                for lease in self.running.leases():
-                    if (lease.generation, lease.ordinal) == (revoke.generation, revoke.ordinal):
-                        self.running.stop(lease, Cancelled)
+                for row in revoke.rows:
+                    self._lost(desk.Lease(self.queue, revoke.generation, revoke.ordinal, row))
+            if not elected and began > elect_at:
+                elect_at = began + self.options.elect_seconds
+                elected = run(connection, store.elect(self.queue))
             if turn.busy:
                 wait = self.options.poll_seconds
                 continue
@@ -376,47 +462,31 @@ class Worker:
     def _poll_once_leading(self) -> None:
         """Claims of the last dispatcher are polled once; from now on ours are handed over."""
         with closing(self._connect("fetch")) as connection:
-            for crew in self.crews:
-                for found in run(connection, desk.claims(self.queue, crew.name, self._after)):
-                    self._handed.append((crew.name, found))
+            asked_at = self._clock.monotonic()
+            crews = [crew.name for crew in self.crews]
+            for found in run(connection, desk.claims(self.queue, crews, self._after)):
+                self._handed.append((found.worker, found.assignment, asked_at - found.age))
         self._leading.set()
         self._wake_fetch.set()
 
-    def _hand_over(self, claims: Sequence[Claim]) -> None:
-        mine = {crew.name for crew in self.crews}
+    def _hand_over(
+        self, claims: Sequence[Claim], here: Mapping[str, Crew], given_at: float
+    ) -> None:
+        """Give our crews their claims: with the payloads that came along, or to be fetched."""
         for claim in claims:
-            if claim.worker in mine:
-                self._handed.append((claim.worker, desk.assigned(claim)))
+            if claim.worker not in here or self._stopping.is_set():
+                continue
+            assignment = desk.assigned(claim)
+            rows = desk.carried(claim)
+            if rows is None:
+                self._handed.append((claim.worker, assignment, given_at))
+                self._wake_fetch.set()
+            elif self._is_new(assignment):
+                right = self.rights.give(claim.worker, assignment.claim, given_at)
+                here[claim.worker].give(Given(assignment, rows, right))
         if claims:
             self._after = claims[-1].generation
-            self._wake_fetch.set()
 
 
 def _batch(runner: Runner, handler: Any) -> Callable[..., None]:
     return lambda assignment, rows, outcome: runner.run_batch(assignment, rows, handler, outcome)
-
-
-class _Watch:
-    """Whether a dispatcher that holds its lock does nothing although there is work.
-
-    An idle dispatcher writes nothing, so age alone says nothing: there must have been work, and no
-    progress, for a whole lease.
-    """
-
-    def __init__(self, queue: str, lease_seconds: float) -> None:
-        self._queue = queue
-        self._lease = lease_seconds
-        self._since: float | None = None
-        self._generation = 0
-
-    def stuck(self, connection: psycopg.Connection[Any], now: float) -> bool:
-        ledger = run(connection, store.newest(self._queue))
-        if ledger.generation != self._generation:
-            self._generation, self._since = ledger.generation, None
-        looked = run(connection, store.look(self._queue, ledger.done, ledger.heard))
-        if not (looked.jobs or looked.reports):
-            self._since = None
-            return False
-        if self._since is None:
-            self._since = now
-        return now > self._since + self._lease

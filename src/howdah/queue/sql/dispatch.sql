@@ -29,28 +29,29 @@ WITH appended AS (
 ), claimed AS (
     INSERT INTO {claims} (generation, ordinal, worker, rows, segments, tids, attempts)
     SELECT a.generation, c.ordinal, c.worker,
-           (%(rows)s::bigint[])[c.first:c.last],
-           CASE WHEN c.segment IS NULL THEN (%(segments)s::int[])[c.first:c.last]
-                ELSE ARRAY[c.segment] END,
-           (%(tids)s::text[])[c.first:c.last],
-           CASE WHEN c.retried THEN (%(attempts)s::int[])[c.first:c.last] END
+           c.rows::bigint[], c.segments::int[], c.tids::text[], c.attempts::int[]
     FROM appended AS a,
-         unnest(%(ordinals)s::int[], %(workers)s::text[], %(firsts)s::int[], %(lasts)s::int[],
-                %(same_segments)s::int[], %(retried)s::boolean[])
-             AS c (ordinal, worker, first, last, segment, retried)
+         unnest(%(ordinals)s::int[], %(workers)s::text[], %(rows)s::text[], %(segments)s::text[],
+                %(tids)s::text[], %(attempts)s::text[])
+             AS c (ordinal, worker, rows, segments, tids, attempts)
 )
 SELECT howdah.queue_owned(EXISTS (SELECT FROM appended));
 
+-- name: not_for_long
+-- purpose: a transaction whose client is gone must not keep the next dispatcher from taking over
+SELECT set_config('idle_in_transaction_session_timeout', %(milliseconds)s::text, true);
+
 -- name: apply
 -- purpose: what a step has besides claims; what workers had settled, what purges deleted
-SELECT a.settled::text, a.dropped
+SELECT a.settled::text, a.dropped, a.busy::text
 FROM howdah.queue_apply(%(queue)s::text, %(parts)s::text::jsonb) AS a;
 
 -- name: jobs_page
--- purpose: the next job rows of a window, without their payloads
-SELECT p.id, p.segment, p.tid::text, p.topic, p.key, p.headers::text, date_part('epoch', p.at)
+-- purpose: the next job rows of a window, with their payloads where those are small
+SELECT p.id, p.segment, p.tid::text, p.topic, p.key, p.headers::text, date_part('epoch', p.at),
+       CASE WHEN octet_length(p.payload) <= %(carried_bytes)s::int THEN p.payload END
 FROM {function}(%(seen)s::text::pg_snapshot, %(upto)s::text::pg_snapshot, %(last_id)s::bigint,
-                %(max_rows)s::int, false) AS p;
+                %(max_rows)s::int, %(carried_bytes)s::int > 0) AS p;
 
 -- name: reports_page
 -- purpose: the next reports of a window
@@ -68,14 +69,18 @@ FROM {jobs}(%(jobs_seen)s::text::pg_snapshot) AS j, {reports}(%(heard)s::text::p
 -- purpose: rows of the later tables whose time has come, from a time on, oldest first
 SELECT l.row_id, l.bucket, l.job, l.kind, l.key, l.headers::text, date_part('epoch', l.at),
        date_part('epoch', l.due)
-FROM howdah.queue_due(%(queue)s::text, to_timestamp(%(since)s::float8),
+FROM howdah.queue_due(%(queue)s::text, to_timestamp(%(since)s::float8), %(after)s::bigint,
                       to_timestamp(%(upto)s::float8), %(max_rows)s::int) AS l;
 
+-- name: next_due
+-- purpose: when the oldest row of the later tables is or was due
+SELECT date_part('epoch', howdah.queue_next_due(%(queue)s::text, '-infinity'));
+
 -- name: parked_rows
--- purpose: the parked rows of a key after a row, in order
+-- purpose: the parked rows of a key, in order
 SELECT p.row_id, -2, '', p.kind, p.key, p.headers::text, date_part('epoch', p.at)
 FROM howdah.queue_parked AS p
-WHERE p.queue_id = %(queue_id)s::int AND p.key = %(key)s::text AND p.row_id > %(after)s::bigint
+WHERE p.queue_id = %(queue_id)s::int AND p.key = %(key)s::text
 ORDER BY p.row_id LIMIT %(max_rows)s::int;
 
 -- name: outside

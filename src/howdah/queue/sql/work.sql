@@ -1,24 +1,25 @@
 -- name: claims
--- purpose: the claims of a worker after a generation
-SELECT c.generation, c.ordinal, c.rows, c.segments, c.tids, c.attempts
+-- purpose: the claims of workers after a generation
+SELECT c.worker, date_part('epoch', howdah.clock() - c.at), c.generation, c.ordinal, c.rows,
+       c.segments, c.tids, c.attempts
 FROM (SELECT * FROM {claims} WHERE generation > %(after)s::bigint
       UNION ALL SELECT * FROM {other_claims} WHERE generation > %(after)s::bigint) AS c
-WHERE c.worker = %(worker)s::text ORDER BY c.generation, c.ordinal;
+WHERE c.worker = ANY (%(workers)s::text[]) ORDER BY c.generation, c.ordinal;
 
 -- name: newest_claim
 -- purpose: after which generation a worker that starts now looks for its claims
 SELECT n.generation FROM howdah.queue_newest(%(queue)s::text) AS n;
 
 -- name: payloads
--- purpose: job rows of one segment by their places
+-- purpose: the rows at some places of a segment; whoever asks looks whether they are the right ones
 SELECT s.id, s.topic, s.key, s.headers::text, s.payload, date_part('epoch', s.at)
 FROM {segment} AS s
-WHERE s.ctid = ANY (%(tids)s::text[]::tid[]) AND s.id = ANY (%(rows)s::bigint[]);
+WHERE s.ctid = ANY (%(tids)s::text::tid[]);
 
 -- name: payloads_moved
 -- purpose: the same after the table was rewritten and its rows have other places
 SELECT s.id, s.topic, s.key, s.headers::text, s.payload, date_part('epoch', s.at)
-FROM {segment} AS s WHERE s.id = ANY (%(rows)s::bigint[]);
+FROM {segment} AS s WHERE s.id = ANY (%(rows)s::text::bigint[]);
 
 -- name: payloads_outside
 -- purpose: job rows of the later and parked tables
@@ -38,10 +39,15 @@ ON CONFLICT (queue_id, name) DO UPDATE SET slots = excluded.slots, kinds = exclu
 SELECT howdah.complete(%(queue)s::text, %(generation)s::bigint, %(ordinal)s::int,
                        %(row)s::bigint)::text;
 
+-- name: fence
+-- purpose: whether a job whose handler failed was completed all the same; if not, it never will be
+SELECT howdah.queue_fence(%(queue)s::text, %(generation)s::bigint, %(ordinal)s::int,
+                          %(row)s::bigint);
+
 -- name: keep_value
 -- purpose: keep a job's result or progress for an hour or two
-INSERT INTO {bucket} (queue_id, job, final, value)
-VALUES (%(queue_id)s::int, %(job)s::bigint, %(final)s::boolean, %(value)s::text::jsonb);
+SELECT howdah.queue_keep(%(queue_id)s::int, %(job)s::bigint, %(final)s::boolean,
+                         %(value)s::text::jsonb)::text;
 
 -- name: value
 -- purpose: the newest result or progress of a job
@@ -52,10 +58,9 @@ WHERE r.queue_id = %(queue_id)s::int AND r.job = %(job)s::bigint
 ORDER BY r.final DESC, r.at DESC LIMIT 1;
 
 -- name: taken_away
--- purpose: which of these leases the dispatcher has revoked
+-- purpose: which rows of these claims the dispatcher has taken away
 SELECT s.generation, s.ordinal, s.row_id
-FROM unnest(%(generations)s::bigint[], %(ordinals)s::int[], %(rows)s::bigint[])
-         AS mine (generation, ordinal, row_id)
+FROM unnest(%(generations)s::bigint[], %(ordinals)s::int[]) AS mine (generation, ordinal)
 JOIN (SELECT * FROM {settled} UNION ALL SELECT * FROM {other_settled}) AS s
-  USING (generation, ordinal, row_id)
+  USING (generation, ordinal)
 WHERE s.revoked;
