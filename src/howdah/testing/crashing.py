@@ -17,7 +17,7 @@ from __future__ import annotations
 import enum
 import os
 import socket
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing
 from typing import Any
 
@@ -25,8 +25,9 @@ import msgspec
 import psycopg
 
 from howdah.driver import Query, Rows, Steps, compose, driver_of
-from howdah.errors import CouldNot, HowdahError, Unreachable
+from howdah.errors import CouldNot, Unreachable
 from howdah.query import load
+from howdah.testing.waiting import wait_until
 
 _QUERIES = load("howdah.testing", "sql/crashing.sql")
 _BEGIN = compose("begin", "BEGIN")
@@ -68,10 +69,10 @@ CRASHES = (Stopped, Unreachable, CouldNot)
 """What a crash looks like from outside."""
 
 
-def every_point(statements: int) -> Iterator[CrashPoint]:
+def every_point(statements: int, hows: Iterable[How] = tuple(How)) -> Iterator[CrashPoint]:
     """All the ways to crash in that many statements."""
     for at in range(1, statements + 1):
-        for how in How:
+        for how in hows:
             for when in When:
                 yield CrashPoint(at=at, how=how, when=when)
 
@@ -141,9 +142,11 @@ def terminate(connection: psycopg.Connection[Any]) -> None:
     """Kill the backend of a connection and wait until it is gone; needs a role that may."""
     pid = connection.info.backend_pid
     with closing(psycopg.connect(connection.info.dsn, autocommit=True)) as other:
-        row = other.execute(_QUERIES.text("terminate"), {"pid": pid}).fetchone()
-    if row is None or not row[0]:
-        raise HowdahError(f"backend {pid} did not end")
+        other.execute(_QUERIES.text("terminate"), {"pid": pid})
+        # The server's own wait would look ten times a second.
+        wait_until(
+            lambda: other.execute(_QUERIES.text("ended"), {"pid": pid}).fetchone() == (True,)
+        )
 
 
 def drop(connection: psycopg.Connection[Any]) -> None:

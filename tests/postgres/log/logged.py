@@ -87,6 +87,14 @@ class Logged:
             )
         )
 
+    def waits_or_ends(self, pid: int) -> bool:
+        """Until that session waits for a lock, or is done: whether it waits."""
+        state = (
+            "SELECT CASE WHEN wait_event_type = 'Lock' THEN 'waits' WHEN state = 'idle' THEN 'ends'"
+            " END FROM pg_stat_activity WHERE pid = %s"
+        )
+        return bool(wait_until(lambda: self.do(state, pid)[0][0]) == "waits")
+
 
 def put(connection: psycopg.Connection, *payloads: str, key: str | None = "k") -> None:
     """Emit in the connection's transaction."""

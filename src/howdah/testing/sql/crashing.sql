@@ -1,6 +1,10 @@
 -- name: terminate
--- purpose: end a backend and wait for its end
-SELECT pg_catalog.pg_terminate_backend(%(pid)s, 10000)
+-- purpose: end a backend
+SELECT pg_catalog.pg_terminate_backend(%(pid)s)
+
+-- name: ended
+-- purpose: whether a backend is gone; its locks go with it
+SELECT NOT EXISTS (SELECT FROM pg_catalog.pg_stat_activity AS a WHERE a.pid = %(pid)s)
 
 -- name: terminate_any
 -- purpose: end one client backend of this database, chosen by chance, but not our own
