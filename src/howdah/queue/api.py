@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, overload
 
 import msgspec
 import psycopg
@@ -20,7 +20,6 @@ from howdah.config import suggestion
 from howdah.driver import Steps, run, run_async, statement
 from howdah.errors import BadInput
 from howdah.log import Event, Log
-from howdah.log import store as log_store
 from howdah.queue import desk, store, tracing
 from howdah.queue.cron import CatchUp, Schedule
 from howdah.queue.handler import Handler, Registry
@@ -35,6 +34,7 @@ _CREATE = statement(_ENQUEUE, "create")
 _DROP = statement(_ENQUEUE, "drop")
 _ONE = statement(_ENQUEUE, "enqueue")
 _ONE_AT = statement(_ENQUEUE, "enqueue_at")
+_REANCHOR = statement(_ENQUEUE, "reanchor")
 _SCHEDULE = statement(_ENQUEUE, "schedule")
 _UNSCHEDULE = statement(_ENQUEUE, "unschedule")
 
@@ -115,6 +115,12 @@ class Queue:
         run(connection, _discarding(_DROP(queue=self.name)))
 
     # Handlers
+
+    @overload
+    def job(self, function: Callable[..., Any], /) -> BoundJob: ...
+
+    @overload
+    def job(self, **options: Any) -> Callable[[Callable[..., Any]], BoundJob]: ...
 
     def job(self, function: Callable[..., Any] | None = None, /, **options: Any) -> Any:
         """Make a function the handler of a kind of jobs: `@queue.job` or `@queue.job(...)`.
@@ -220,7 +226,7 @@ class Queue:
         if options.max_attempts:
             headers["max_attempts"] = options.max_attempts
         if options.expires_seconds is not None:
-            headers["expires"] = self._clock.now().timestamp() + options.expires_seconds
+            headers["expires_in"] = options.expires_seconds  # by the server's clock
         return Event(kind, payload, options.key, headers or None)
 
     def _unique_of(self, kind: str) -> Unique | None:
@@ -311,6 +317,20 @@ class Queue:
         """Let a held key go on."""
         self._tell(connection, Release(key, 0.0))
 
+    def reanchor(self, connection: Any) -> int:
+        """Let a queue go on that was restored or copied here; how many jobs it has.
+
+        Whatever was not finished when the copy was made runs again, also what ran then, in the
+        order of its rows and without counting what ran as an attempt. `BadInput` for a queue that
+        has not lost its place.
+        """
+
+        def steps() -> Steps[int]:
+            ((jobs,),) = yield _REANCHOR(queue=self.name)
+            return int(jobs)
+
+        return run(connection, steps())
+
     def _tell(self, connection: Any, report: Report) -> None:
         self.reports.emit_many(connection, desk.events([report]))
 
@@ -383,12 +403,6 @@ class BoundJob:
 
     def _steps(self, arguments: Mapping[str, Any]) -> Steps[Enqueued]:
         return self.queue.enqueuing(self.kind, arguments, self._options)
-
-
-def reanchored(queue: str) -> Steps[None]:
-    """Set both logs of a restored queue anew; every job that is still there runs again."""
-    for log in (f"jobs_{queue}", f"reports_{queue}"):
-        yield from log_store.reanchor(log, "dispatch", "earliest")
 
 
 def _options(given: Mapping[str, Any]) -> JobOptions:

@@ -7,8 +7,9 @@ job. Must never decide what follows: a handler returns or raises.
 from __future__ import annotations
 
 import contextvars
+import logging
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import msgspec
@@ -23,6 +24,8 @@ from howdah.queue.handler import Cancelled, OutOfTime
 _COMPLETE = statement(query.load("howdah.queue", "sql/work.sql"), "complete")
 
 
+LOGGER = logging.getLogger("howdah.queue")
+CANCEL_SECONDS = 5.0
 _CONNECTIONS = threading.Lock()  # one for all: it is held for a moment, and by few
 
 
@@ -33,6 +36,9 @@ class JobContext:
     failure: BaseException | None = None
     _stopped: type[BaseException] | None = None
     _connections: tuple[psycopg.Connection[Any], ...] = ()
+    _cancelling: threading.Thread | None = None
+    on_stop: Callable[[], None] | None = None
+    batch: Sequence[JobContext] = ()  # the jobs that are handled in one call with this one
 
     def __init__(
         self,
@@ -111,11 +117,29 @@ class JobContext:
         if reason not in (Cancelled, OutOfTime):
             raise BadInput(f"a job is stopped by Cancelled or OutOfTime, not {reason.__name__}")
         self._stopped = reason
+        if self.on_stop is not None:
+            self.on_stop()
         with _CONNECTIONS:
             connections = self._connections
-        for connection in connections:
+        if connections:  # in a thread of its own: a server that does not answer must not hold us up
+            self._cancelling = threading.Thread(
+                target=_cancel_statements, args=(connections,), name="cancel", daemon=True
+            )
+            self._cancelling.start()
+
+    def over(self) -> None:
+        """The attempt has ended: a cancellation that is under way must not hit the next one."""
+        if self._cancelling is not None:
+            self._cancelling.join(CANCEL_SECONDS)
+
+
+def _cancel_statements(connections: tuple[psycopg.Connection[Any], ...]) -> None:
+    for connection in connections:
+        try:
             if not connection.closed:
-                connection.cancel_safe(timeout=5.0)
+                connection.cancel_safe(timeout=CANCEL_SECONDS)
+        except psycopg.Error as error:
+            LOGGER.warning("a statement could not be cancelled: %s", error)
 
 
 _current: contextvars.ContextVar[JobContext] = contextvars.ContextVar("howdah_job")

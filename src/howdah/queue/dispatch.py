@@ -79,7 +79,7 @@ class Dispatching:
         """
         self._queue_id = yield from store.open_queue(self.queue)
         # Refuses a queue that was restored from a dump: its snapshots mean nothing here.
-        yield from log_store.newest_cursor(f"jobs_{self.queue}", "dispatch")
+        yield from store.at_home(self.queue)
         newest = yield from store.newest(self.queue)
         self._ledger = yield from store.take_over(self.queue, newest)
         record = yield from store.record(self.queue, self._queue_id, self._ledger)

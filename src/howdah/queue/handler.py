@@ -176,8 +176,8 @@ def _options(
             f"{function.__qualname__} is {'' if is_async else 'not '}a coroutine function "
             f"and cannot run as {runs!r}"
         )
-    if runs == "process" and timeout_seconds is None and batch:
-        raise BadInput("a batch handler in a process needs timeout_seconds")
+    if batch and runs != "thread":
+        raise BadInput(f"{function.__qualname__}: a handler of batches runs in a thread")
     policy = KindPolicy(
         max_attempts=max_attempts,
         backoff=backoff or Backoff(),

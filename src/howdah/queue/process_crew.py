@@ -36,6 +36,7 @@ class Ended(msgspec.Struct, frozen=True):
     error: str = ""
     fatal: bool = False
     delay: float | None = None
+    completed: bool = False
 
 
 class ProcessCrew(SlotCrew):
@@ -53,6 +54,7 @@ class ProcessCrew(SlotCrew):
         running: Running,
         send: Callable[[Ack], None],
         ended: Callable[[Right], None],
+        settled: Callable[[Lease], bool],
         keep: KeepValue,
         clock: Clock,
         watch: Watch | None = None,
@@ -69,6 +71,7 @@ class ProcessCrew(SlotCrew):
         self._registry = registry
         self._running = running
         self._keep = keep
+        self._settled = settled
         self._children: dict[int, _Child] = {}
 
     def _slot(self) -> None:
@@ -92,6 +95,10 @@ class ProcessCrew(SlotCrew):
                 with self._watch.over((context,)) if self._watch else UNWATCHED:
                     value = self._run_one(child, context, row)
             except (Retry, Fatal, Cancelled, OutOfTime) as error:
+                if context.completed and self._settled(context.lease):
+                    outcome.done(row.position)
+                    outcome.took(row.kind, self._clock.monotonic() - started)
+                    continue
                 seconds = self._clock.monotonic() - started
                 log_failure(context, seconds, error)
                 outcome.failed(row.position, error)
@@ -123,9 +130,11 @@ class ProcessCrew(SlotCrew):
             ended = child.answer()
         except (Cancelled, OutOfTime, Retry):
             child.kill()
+            context.completed = True  # it may have been: the database knows
             raise
         finally:
             self._running.remove(context)
+        context.completed = ended.completed
         if ended.error:
             raise (
                 Fatal(ended.error) if ended.fatal else Retry(ended.error, delay_seconds=ended.delay)
@@ -204,7 +213,10 @@ def _run_here(registry: Registry, lease: Lease, row: JobRow) -> Ended:
     except Exception as error:  # noqa: BLE001 - whatever a handler raises is its job's failure
         delay = error.delay_seconds if isinstance(error, Retry) else None
         return Ended(
-            error=f"{type(error).__name__}: {error}", fatal=isinstance(error, Fatal), delay=delay
+            error=f"{type(error).__name__}: {error}",
+            fatal=isinstance(error, Fatal),
+            delay=delay,
+            completed=context.completed,
         )
     finally:
         leaving(token)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import ctypes
+import functools
 import logging
 import threading
 from collections.abc import Callable, Iterator
@@ -18,7 +19,7 @@ from typing import Any
 from howdah.clock import Clock
 from howdah.queue.context import JobContext, entering, leaving
 from howdah.queue.desk import Assignment, JobRow, Lease
-from howdah.queue.handler import Fatal, Handler, OutOfTime, Registry, Retry
+from howdah.queue.handler import Cancelled, Fatal, Handler, OutOfTime, Registry, Retry
 from howdah.queue.model import Ack, Failure
 from howdah.queue.watching import UNWATCHED, Watch
 
@@ -102,7 +103,11 @@ class Running:
     def remove(self, context: JobContext) -> None:
         """A job has ended; from now on nothing is thrown into its thread."""
         with self._lock:
-            self._threads.pop(context, None)
+            thread = self._threads.pop(context, None)
+            if thread is not None and context.stopped:
+                _throw(thread, None)  # what was thrown and has not arrived would hit the next job
+        if context.stopped:
+            context.over()
 
     def stop_late(self) -> float | None:
         """Stop what is past its deadline; the next deadline."""
@@ -131,23 +136,29 @@ class Running:
             if context not in self._threads:
                 return False
             thread = self._threads[context]
-            if thread is not None:
+            context.stop(reason)
+            if thread is not None and self._all_stopped(context, reason):
                 _throw(thread, reason)
-        context.stop(reason)
         return True
+
+    def _all_stopped(self, context: JobContext, reason: type[BaseException]) -> bool:
+        """One job of a batch that was called off does not take the others with it."""
+        return reason is OutOfTime or all(other.stopped for other in context.batch)
 
     def _snapshot(self) -> list[JobContext]:
         with self._lock:
             return list(self._threads)
 
 
-def _throw(thread: int, reason: type[BaseException]) -> None:
-    """Raise in another thread at its next bytecode.
+def _throw(thread: int, reason: type[BaseException] | None) -> None:
+    """Raise in another thread at its next bytecode; None takes back what has not arrived.
 
     A thread inside C code notices late; a statement that runs there is cancelled beside this.
     Source: Python/C API, PyThreadState_SetAsyncExc.
     """
-    ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(thread), ctypes.py_object(reason))
+    ctypes.pythonapi.PyThreadState_SetAsyncExc(
+        ctypes.c_ulong(thread), ctypes.py_object(reason) if reason else None
+    )
 
 
 class Runner:
@@ -160,9 +171,11 @@ class Runner:
         running: Running,
         clock: Clock,
         keep: KeepValue,
+        settled: Callable[[Lease], bool],
         watch: Watch | None = None,
     ) -> None:
         self._watch = watch
+        self._settled = settled
         self._queue = queue
         self._registry = registry
         self._running = running
@@ -174,7 +187,7 @@ class Runner:
         handler = self._registry.get(row.kind)
         context = self._context(assignment, row, handler)
         started = self._clock.monotonic()
-        ended = False
+        error: BaseException | None = None
         value: Any = None
         token = entering(context)
         try:
@@ -182,17 +195,27 @@ class Runner:
                 if handler is None:
                     raise Retry(f"no handler is called {row.kind!r} here")
                 self._running.add(context, threading.get_ident())
-                value = handler.function(**handler.arguments_for(row.payload, context))
-                self._running.remove(context)
-            ended = True
-        except Exception as error:  # noqa: BLE001 - whatever a handler raises is its job's failure
-            self._running.remove(context)
-            if not ended:  # else it was stopped a moment after its end
-                self._failed(context, row, outcome, started, error)
-                return
-        finally:
-            leaving(token)
+                try:
+                    value = handler.function(**handler.arguments_for(row.payload, context))
+                finally:
+                    self._running.remove(context)
+        except BaseException as raised:  # noqa: BLE001 - whatever it is, it is its job's failure
+            error = raised
+        self._over(context)
+        leaving(token)
+        if error is not None:
+            self._failed(context, row, outcome, started, error)
+            return
         self._finish(context, handler, value, row, outcome)
+
+    def _over(self, context: JobContext) -> None:
+        """Nothing more is thrown into this thread: a stop may have come in the middle of ending."""
+        while True:
+            try:
+                self._running.remove(context)
+                return
+            except (Cancelled, OutOfTime):
+                continue
 
     def run_batch(
         self, assignment: Assignment, rows: list[JobRow], handler: Handler, outcome: Outcome
@@ -203,20 +226,18 @@ class Runner:
         error: BaseException | None = None
         try:
             for context in contexts:
-                self._running.add(
-                    context, threading.get_ident() if context is contexts[0] else None
-                )
+                context.batch = contexts
+                self._running.add(context, threading.get_ident())
             with self._watch.over(contexts) if self._watch else UNWATCHED:
                 handler.function(contexts)
-        except Exception as raised:  # noqa: BLE001 - whatever a handler raises is its jobs' failure
+        except BaseException as raised:  # noqa: BLE001 - whatever it is, it is its jobs' failure
             error = raised
-        finally:
-            for context in contexts:
-                self._running.remove(context)
+        for context in contexts:
+            self._over(context)
         each = self._since(started) / len(rows)
         for row, context in zip(rows, contexts, strict=True):
-            failed = context.failure or (None if context.completed else error)
-            if failed is not None:
+            failed = context.failure or error
+            if failed is not None and not self._counts(context):
                 log_failure(context, each, failed)
                 outcome.failed(row.position, failed)
             else:
@@ -227,24 +248,34 @@ class Runner:
         handler = self._registry.get(row.kind)
         context = self._context(assignment, row, handler)
         started = self._clock.monotonic()
+        error: BaseException | None = None
+        value: Any = None
         token = entering(context)
-        self._running.add(context, None)
+        limit = handler.options.timeout_seconds if handler is not None else None
+        scope = asyncio.timeout(limit)
+        loop = asyncio.get_running_loop()
+        context.on_stop = functools.partial(_end_from_outside, loop, scope)
         try:
             with self._watch.over((context,)) if self._watch else UNWATCHED:
                 if handler is None:
                     raise Retry(f"no handler is called {row.kind!r} here")
-                async with asyncio.timeout(handler.options.timeout_seconds):
+                async with scope:
+                    self._running.add(context, None)
                     value = await handler.function(**handler.arguments_for(row.payload, context))
-        except TimeoutError as error:
-            self._failed(context, row, outcome, started, OutOfTime(str(error)))
+        except BaseException as raised:  # noqa: BLE001 - whatever it is, it is its job's failure
+            error = raised
+        self._running.remove(context)
+        leaving(token)
+        if error is None:
+            self._finish(context, handler, value, row, outcome)
             return
-        except Exception as error:  # noqa: BLE001 - whatever a handler raises is its job's failure
-            self._failed(context, row, outcome, started, error)
+        if scope.expired():
+            error = Cancelled("stopped") if context.stopped else OutOfTime(f"after {limit} s")
+        if context.completed and await asyncio.to_thread(self._settled, context.lease):
+            outcome.done(row.position)
             return
-        finally:
-            self._running.remove(context)
-            leaving(token)
-        self._finish(context, handler, value, row, outcome)
+        context.completed = False
+        self._failed(context, row, outcome, started, error)
 
     def _finish(
         self,
@@ -266,8 +297,15 @@ class Runner:
         started: float,
         error: BaseException,
     ) -> None:
+        if self._counts(context):
+            outcome.done(row.position)
+            return
         log_failure(context, self._since(started), error)
         outcome.failed(row.position, error)
+
+    def _counts(self, context: JobContext) -> bool:
+        """Whether a job whose handler failed was completed all the same, by its transaction."""
+        return context.completed and self._settled(context.lease)
 
     def _since(self, started: float) -> float:
         return self._clock.monotonic() - started
@@ -277,6 +315,19 @@ class Runner:
         limit = handler.options.timeout_seconds if handler is not None else None
         deadline = None if limit is None else self._clock.monotonic() + limit
         return JobContext(lease, row, deadline, self._keep)
+
+
+def _end_from_outside(loop: asyncio.AbstractEventLoop, scope: asyncio.Timeout) -> None:
+    if not loop.is_closed():
+        loop.call_soon_threadsafe(_end_now, scope)
+
+
+def _end_now(scope: asyncio.Timeout) -> None:
+    """Let a handler's time be over at once, unless it has ended."""
+    try:
+        scope.reschedule(0.0)
+    except RuntimeError:  # it has ended, or was ending
+        return
 
 
 def log_failure(context: JobContext, seconds: float, error: BaseException) -> None:

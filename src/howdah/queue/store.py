@@ -90,6 +90,11 @@ def open_queue(queue: str) -> Steps[int]:
     return int(queue_id)
 
 
+def at_home(queue: str) -> Steps[None]:
+    """`PositionLost` for a queue that was restored or copied here from another database."""
+    yield _plain("at_home")(queue=queue)
+
+
 def newest(queue: str) -> Steps[Ledger]:
     """The newest row of the ledger."""
     (row,) = yield _plain("newest")(queue=queue)

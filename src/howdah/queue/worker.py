@@ -23,6 +23,7 @@ from typing import Annotated, Any
 import msgspec
 import psycopg
 from msgspec import Meta
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from howdah.clock import SYSTEM_CLOCK, Clock
 from howdah.driver import run
@@ -55,6 +56,12 @@ from howdah.queue.watching import watch
 LOGGER = logging.getLogger("howdah.queue")
 FENCE_SECONDS = 0.1  # how often a worker looks whether it may go on
 LOOK_SECONDS = 0.5  # how soon a cancelled job is noticed by a worker beside another dispatcher
+PATIENCE = {  # of a worker's connections with a network that swallows what is sent
+    "keepalives_idle": "5",
+    "keepalives_interval": "2",
+    "keepalives_count": "3",
+    "tcp_user_timeout": "10000",
+}
 HOPELESS = (BadInput, Denied, PositionLost, Unsupported)  # for a person to put right
 Seconds = Annotated[float, Meta(gt=0)]
 
@@ -163,7 +170,13 @@ class Worker:
 
     def _make_crews(self, app: str | None) -> list[Crew]:
         runner = Runner(
-            self.queue, self._registry, self.running, self._clock, self._keep, self._watch
+            self.queue,
+            self._registry,
+            self.running,
+            self._clock,
+            self._keep,
+            self._settled,
+            self._watch,
         )
         crews: list[Crew] = []
         if threaded := self._registry.of("thread"):
@@ -208,6 +221,7 @@ class Worker:
                     running=self.running,
                     send=self._report,
                     ended=self.rights.end,
+                    settled=self._settled,
                     keep=self._keep,
                     watch=self._watch,
                     clock=self._clock,
@@ -253,7 +267,11 @@ class Worker:
             self._report(Left(crew.name, 0.0, released=ended))
 
     def _connect(self, what: str) -> psycopg.Connection[Any]:
-        return connect(self._dsn, application_name=f"howdah queue {what}")
+        """A connection that finds out when nobody answers; options in the DSN win."""
+        given = conninfo_to_dict(self._dsn)
+        patience = {key: value for key, value in PATIENCE.items() if key not in given}
+        target = make_conninfo(self._dsn, **patience)
+        return connect(target, application_name=f"howdah queue {what}")
 
     def _forever(self, loop: Callable[[psycopg.Connection[Any]], None], name: str) -> None:
         """Run a loop on a connection of its own; begin anew after what may pass."""
@@ -355,6 +373,17 @@ class Worker:
     def _keep(self, job: int, final: bool, value: Any) -> None:
         self._values.append((job, final, value))
         self._wake_send.set()
+
+    def _settled(self, lease: desk.Lease) -> bool:
+        """Whether a job counts as completed although its handler failed; asked until we know."""
+        while not self._done.is_set():
+            try:
+                with closing(self._connect("fence")) as connection:
+                    return run(connection, desk.fence(lease))
+            except (CouldNot, psycopg.Error) as error:
+                LOGGER.warning("cannot tell yet whether a job was completed: %s", error)
+                self._done.wait(0.5)
+        raise CouldNot("the worker ended before it was known whether the job was completed")
 
     def _send(self, connection: psycopg.Connection[Any]) -> None:
         """Write reports and results; what is not written stays in memory and is tried again."""

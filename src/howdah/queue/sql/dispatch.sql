@@ -92,6 +92,10 @@ FROM howdah.queue_outside(%(queue)s::text, %(rows)s::bigint[]) AS o;
 -- purpose: the id of a queue
 SELECT q.queue_id FROM howdah.queue_named(%(queue)s::text) AS q;
 
+-- name: at_home
+-- purpose: HD002 for a queue that was restored or copied here from another database
+SELECT howdah.queue_at_home(%(queue)s::text);
+
 -- name: record_ledger
 -- purpose: what a rebuild reads of the ledger: finished rows and rates, oldest first
 SELECT l.generation, l.moved, l.rates::text, l.rates_whole

@@ -6,6 +6,10 @@ SELECT q.queue_id FROM howdah.create_queue(%(queue)s::text) AS q;
 -- purpose: remove a queue with every job in it
 SELECT howdah.drop_queue(%(queue)s::text)::text;
 
+-- name: reanchor
+-- purpose: let a queue go on that was restored or copied here; how many jobs it has
+SELECT howdah.queue_reanchor(%(queue)s::text);
+
 -- name: enqueue
 -- purpose: one job that is delayed or must be unique, in the caller's transaction
 SELECT e.job, e.new

@@ -20,13 +20,13 @@ DO $do$
 DECLARE
     needed regprocedure;
 BEGIN
-    -- By name: what the dispatcher and the workers call, whatever their arguments are.
+    -- What runs with the caller's rights gives nothing that the tables do not; of what runs with the
+    -- owner's, a dispatcher needs these.
     FOR needed IN
         SELECT p.oid FROM pg_catalog.pg_proc AS p
         WHERE p.pronamespace = 'howdah'::pg_catalog.regnamespace
-          AND p.proname = ANY ('{queue_apply, queue_bucket, queue_due, queue_fence, queue_fire,
-              queue_keep, queue_maintain, queue_next_due, queue_outside, queue_owned,
-              queue_revoke_rows, complete}'::pg_catalog.name[])
+          AND (p.proname = ANY ('{queue_apply, queue_fire, queue_maintain, complete}'::pg_catalog.name[])
+               OR p.proname LIKE 'queue\_%' AND NOT p.prosecdef)
     LOOP
         EXECUTE pg_catalog.format('GRANT EXECUTE ON FUNCTION %s TO howdah_worker', needed);
     END LOOP;

@@ -885,3 +885,130 @@ BEGIN
     WHERE p.queue_id = its.queue_id AND p.row_id = ANY (rows);
 END
 $$;
+
+-- HD002 when the ledger's snapshots are of another database, or of a future that did not happen.
+CREATE FUNCTION howdah.queue_at_home(queue text) RETURNS boolean
+    LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    newest record := howdah.queue_newest(queue);
+    lost boolean;
+BEGIN
+    SELECT bool_or(NOT howdah.log_at_home(l.system_identifier, l.database_oid)) INTO lost
+    FROM howdah.log AS l WHERE l.name IN ('jobs_' || queue, 'reports_' || queue);
+    IF lost OR NOT howdah.log_reached(newest.heard) THEN
+        RAISE EXCEPTION 'queue % was restored or copied here from another database', queue
+            USING ERRCODE = 'HD002',
+                  DETAIL = 'Its place among the transactions of that database means nothing here.',
+                  HINT = format('SELECT howdah.queue_reanchor(%L), while no worker runs', queue);
+    END IF;
+    RETURN true;
+END
+$$;
+
+-- Let a queue go on that was restored or copied here; how many jobs it has. The record that came
+-- with it is complete in itself: what it does not show as finished becomes a row that is due now, in
+-- order, and both logs begin anew. HD003 for a queue that has not lost its place.
+CREATE FUNCTION howdah.queue_reanchor(queue text) RETURNS bigint
+    LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    its howdah.queue := howdah.queue_named(queue);
+    newest record;
+    source record;
+    moved bigint := 0;
+    part bigint;
+    log text;
+BEGIN
+    PERFORM pg_advisory_xact_lock(hashtextextended('howdah.queue ' || queue, 0));
+    BEGIN
+        PERFORM howdah.queue_at_home(queue);
+        RAISE EXCEPTION 'queue % has not lost its place', queue USING ERRCODE = 'HD003';
+    EXCEPTION WHEN SQLSTATE 'HD002' THEN
+        newest := howdah.queue_newest(queue);
+    END;
+    PERFORM howdah.queue_finished(its, newest.floor);
+    FOR source IN
+        SELECT t.name FROM howdah.log AS l, howdah.log_tables(l.log_id, l.name) AS t
+        WHERE l.name = 'jobs_' || queue ORDER BY t.name
+    LOOP
+        EXECUTE format(
+            'INSERT INTO howdah.queue_later_%s'
+            ' SELECT $1, s.id, coalesce((s.headers ->> ''job'')::bigint, s.id), $2, s.topic, s.key,'
+            '  coalesce(s.headers, ''{}'') || jsonb_build_object('
+            '   ''job'', coalesce((s.headers ->> ''job'')::bigint, s.id)), s.payload, s.at'
+            ' FROM howdah.%I AS s WHERE NOT pg_visible_in_snapshot(s.xid, $3)'
+            ' AND NOT EXISTS (SELECT FROM pg_temp.howdah_finished AS f WHERE f.row_id = s.id)',
+            howdah.queue_bucket(howdah.clock()), source.name)
+        USING its.queue_id, howdah.clock(), newest.done;
+        GET DIAGNOSTICS part = ROW_COUNT;
+        moved := moved + part;
+    END LOOP;
+    DROP TABLE pg_temp.howdah_finished;
+    FOREACH log IN ARRAY ARRAY['jobs_' || queue, 'reports_' || queue] LOOP
+        FOR source IN
+            SELECT t.name FROM howdah.log AS l, howdah.log_tables(l.log_id, l.name) AS t
+            WHERE l.name = log
+        LOOP
+            EXECUTE format('TRUNCATE howdah.%I', source.name);
+        END LOOP;
+        PERFORM howdah.adopt_log(log);
+        PERFORM howdah.reanchor(log, 'dispatch', 'now');
+    END LOOP;
+    DELETE FROM howdah.queue_worker AS w WHERE w.queue_id = its.queue_id;
+    EXECUTE format('INSERT INTO howdah.%I (generation, epoch, done, read, heard, floor)'
+                   ' SELECT $1, $2, n.now, n.now, n.now, $1 FROM howdah.log_now() AS n (now)',
+                   format('queue_%s$ledger$%s', queue, ((newest.generation + 1) >> 16) & 1))
+    USING newest.generation + 1, newest.epoch + 1;
+    RETURN moved;
+END
+$$;
+
+-- The rows of the jobs log that the record shows as finished, in a temporary table: moved by a step,
+-- completed by their worker, or acknowledged as done before they were taken away.
+CREATE FUNCTION howdah.queue_finished(its howdah.queue, floor bigint) RETURNS void
+    LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    source record;
+BEGIN
+    CREATE TEMPORARY TABLE howdah_acks (report jsonb NOT NULL);
+    FOR source IN
+        SELECT t.name FROM howdah.log AS l, howdah.log_tables(l.log_id, l.name) AS t
+        WHERE l.name = 'reports_' || its.name
+    LOOP
+        EXECUTE format('INSERT INTO pg_temp.howdah_acks SELECT r FROM howdah.%I AS s,'
+                       ' convert_from(s.payload, ''UTF8'')::jsonb AS c (r)'
+                       ' WHERE r ->> ''type'' = ''Ack'' AND (r ->> ''generation'')::bigint >= $1',
+                       source.name) USING floor;
+    END LOOP;
+    CREATE TEMPORARY TABLE howdah_finished (row_id bigint NOT NULL);
+    FOR half IN 0..1 LOOP
+        EXECUTE format(
+            'INSERT INTO pg_temp.howdah_finished'
+            ' SELECT m FROM howdah.%1$I AS l, unnest(l.moved) AS m WHERE l.generation >= $1'
+            ' UNION ALL'
+            ' SELECT s.row_id FROM howdah.%2$I AS s WHERE s.generation >= $1 AND NOT s.revoked'
+            ' UNION ALL'
+            ' SELECT c.rows[p.n + 1] FROM howdah.%3$I AS c'
+            ' JOIN pg_temp.howdah_acks AS a ON (a.report ->> ''generation'')::bigint = c.generation'
+            '  AND (a.report ->> ''ordinal'')::int = c.ordinal AND a.report ->> ''worker'' = c.worker,'
+            ' generate_series(0, cardinality(c.rows) - 1) AS p (n)'
+            ' WHERE c.generation >= $1'
+            '  AND (jsonb_typeof(a.report -> ''done'') IS DISTINCT FROM ''array'' '
+            '       OR a.report -> ''done'' @> to_jsonb(p.n))'
+            '  AND NOT coalesce(a.report -> ''released'' @> to_jsonb(p.n), false)'
+            '  AND NOT EXISTS (SELECT FROM jsonb_array_elements(a.report -> ''failed'') AS f'
+            '                  WHERE (f ->> ''position'')::int = p.n)'
+            '  AND NOT EXISTS (SELECT FROM howdah.%2$I AS s WHERE s.generation = c.generation'
+            '                  AND s.ordinal = c.ordinal AND s.row_id = c.rows[p.n + 1]'
+            '                  AND s.revoked)',
+            format('queue_%s$ledger$%s', its.name, half),
+            format('queue_%s$settled$%s', its.name, half),
+            format('queue_%s$claim$%s', its.name, half))
+        USING floor;
+    END LOOP;
+    CREATE INDEX ON pg_temp.howdah_finished (row_id);
+    DROP TABLE pg_temp.howdah_acks;
+END
+$$;
