@@ -120,7 +120,9 @@ class Queue:
     def job(self, function: Callable[..., Any], /) -> BoundJob: ...
 
     @overload
-    def job(self, **options: Any) -> Callable[[Callable[..., Any]], BoundJob]: ...
+    def job(
+        self, function: None = None, /, **options: Any
+    ) -> Callable[[Callable[..., Any]], BoundJob]: ...
 
     def job(self, function: Callable[..., Any] | None = None, /, **options: Any) -> Any:
         """Make a function the handler of a kind of jobs: `@queue.job` or `@queue.job(...)`.
