@@ -354,7 +354,7 @@ def _flat(claims: Sequence[Claim]) -> dict[str, list[Any]]:
         "workers": [claim.worker for claim in claims],
         "rows": [arrays.of_numbers([job.row for job in claim.jobs]) for claim in claims],
         "segments": [_segments(claim) for claim in claims],
-        "tids": [arrays.of_tids([job.tid for job in claim.jobs]) for claim in claims],
+        "tids": ["|".join([job.tid for job in claim.jobs]) for claim in claims],
         "attempts": [_attempts(claim) for claim in claims],
     }
 

@@ -29,7 +29,7 @@ WITH appended AS (
 ), claimed AS (
     INSERT INTO {claims} (generation, ordinal, worker, rows, segments, tids, attempts)
     SELECT a.generation, c.ordinal, c.worker,
-           c.rows::bigint[], c.segments::int[], c.tids::text[], c.attempts::int[]
+           c.rows::bigint[], c.segments::int[], string_to_array(c.tids, '|'), c.attempts::int[]
     FROM appended AS a,
          unnest(%(ordinals)s::int[], %(workers)s::text[], %(rows)s::text[], %(segments)s::text[],
                 %(tids)s::text[], %(attempts)s::text[])
