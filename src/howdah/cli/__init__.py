@@ -13,7 +13,19 @@ from typing import Annotated, NoReturn
 import typer
 
 from howdah import __version__
-from howdah.cli import bench, check, demo, doctor, install, outbox, queue, sandbox, snapshot, watch
+from howdah.cli import (
+    bench,
+    check,
+    demo,
+    doctor,
+    install,
+    log,
+    outbox,
+    queue,
+    sandbox,
+    snapshot,
+    watch,
+)
 from howdah.errors import HowdahError
 
 COULD_NOT_RUN = 2
@@ -40,6 +52,7 @@ app.command(name="upgrade", epilog=install.UPGRADE_EXAMPLE)(install.upgrade)
 app.command(name="uninstall", epilog=install.UNINSTALL_EXAMPLE)(install.uninstall)
 app.add_typer(sandbox.app, name="sandbox")
 app.add_typer(bench.app, name="bench")
+app.add_typer(log.app, name="log")
 app.add_typer(outbox.app, name="outbox")
 app.add_typer(queue.app, name="queue")
 

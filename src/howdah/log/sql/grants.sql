@@ -15,7 +15,8 @@ GRANT EXECUTE ON FUNCTION
     howdah.log_newest(text, text), howdah.log_tables(int, text), howdah.log_named(text),
     howdah.log_current(int), howdah.log_pinned_by(int, text, text),
     howdah.log_unread(text, pg_snapshot), howdah.log_at_home(bigint, oid), howdah.log_home(),
-    howdah.log_reached(pg_snapshot)
+    howdah.log_reached(pg_snapshot), howdah.log_moved(text), howdah.log_ahead(text, pg_snapshot),
+    howdah.log_now()
     TO howdah_worker, howdah_reader;
 GRANT EXECUTE ON FUNCTION
     howdah.subscribe(text, text, text, text, bigint), howdah.unsubscribe(text, text),

@@ -225,7 +225,8 @@ BEGIN
         SELECT p.oid::regprocedure AS routine, r.role_name
         FROM pg_proc AS p
         JOIN (VALUES ('$emit', 'howdah_producer'), ('$emit', 'howdah_worker'),
-                     ('$peek', 'howdah_worker'), ('$page', 'howdah_worker')) AS r (suffix, role_name)
+                     ('$peek', 'howdah_worker'), ('$page', 'howdah_worker'),
+                     ('$peek', 'howdah_reader'), ('$page', 'howdah_reader')) AS r (suffix, role_name)
           ON p.proname = 'log_' || log || r.suffix
         WHERE p.pronamespace = 'howdah'::regnamespace
     LOOP
@@ -1308,6 +1309,8 @@ BEGIN
             - page_bytes * split_part(trim(oldest.tid::text, '()'), ',', 1)::bigint))::bigint;
         first_at := least(first_at, oldest.at);
     END LOOP;
-    seconds := greatest(extract(epoch FROM howdah.clock() - first_at), 0);
+    IF first_at IS NOT NULL THEN
+        seconds := greatest(extract(epoch FROM howdah.clock() - first_at), 0);
+    END IF;
 END
 $$;
