@@ -79,7 +79,7 @@ def create(
         typer.Option(help="none, producer, message-id or transaction.  [default: none]"),
     ] = None,
     dedup_seconds: Annotated[float | None, typer.Option(help="For so long at least.")] = None,
-    max_bytes: Annotated[int | None, typer.Option(help="Of one event.  [default: 1000000]")] = None,
+    max_bytes: Annotated[int | None, typer.Option(help="Of one event.  [default: 900000]")] = None,
     dry_run: _DRY = False,
     show_sql: _SHOW = False,
     as_json: _JSON = False,
@@ -120,7 +120,7 @@ def relay(
     ] = "",
     sink_option: Annotated[
         list[str] | None,
-        typer.Option(metavar="NAME=VALUE", help="A setting of the sink; repeat for more."),
+        typer.Option(metavar="NAME=VALUE", help="A setting of the sink, lists as JSON."),
     ] = None,
     shards: Annotated[int | None, typer.Option(help="Lanes side by side.  [default: 1]")] = None,
     standby: Annotated[
@@ -166,7 +166,7 @@ def relay(
     if not sink:
         raise BadInput("no sink is given", hint="--sink nats://localhost:4222/EVENTS")
     _log_to_stderr(as_json=json_log)
-    given = _pairs(sink_option)
+    given = {key: _listed(value) for key, value in _pairs(sink_option).items()}
     runner = Relay(
         name,
         _maker(sink, given),
@@ -361,7 +361,17 @@ def _pairs(words: Sequence[str] | None) -> dict[str, str]:
     return pairs
 
 
-def _maker(url: str, options: Mapping[str, str]) -> Callable[[int], Sink]:
+def _listed(value: str) -> str | list[Any]:
+    """A list if it is written as one in JSON, else the text."""
+    if not value.startswith("["):
+        return value
+    try:
+        return msgspec.json.decode(value, type=list[Any])
+    except msgspec.DecodeError as error:
+        raise BadInput(f"{value!r} is no JSON", detail=str(error)) from error
+
+
+def _maker(url: str, options: Mapping[str, Any]) -> Callable[[int], Sink]:
     """What makes one shard's sink."""
     return lambda _shard: sink_from_url(url, options)
 

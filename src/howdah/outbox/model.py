@@ -54,8 +54,8 @@ class OutboxConfig(msgspec.Struct, frozen=True, kw_only=True):
     ordering: Ordering = Ordering.KEY
     dedup: Dedup = Dedup.NONE
     dedup_seconds: Annotated[float, msgspec.Meta(gt=0)] | None = None
-    max_bytes: Annotated[int, msgspec.Meta(ge=1, le=1 << 30)] = 1_000_000
-    """Of payload and headers of one event; `emit` refuses more."""
+    max_bytes: Annotated[int, msgspec.Meta(ge=1, le=1 << 30)] = 900_000
+    """Of payload and headers of one event; `emit` refuses more. The default fits every broker."""
 
 
 class Backoff(msgspec.Struct, frozen=True, kw_only=True):

@@ -11,6 +11,9 @@ from howdah.errors import Unsupported
 from howdah.outbox.model import OutboxConfig
 from howdah.outbox.sinks.sink import Dedup, Ordering, Promise
 
+ENVELOPE_BYTES = 1024
+"""What travels with a message besides: uid, topic, key, time, and their names."""
+
 _DEDUP = (Dedup.NONE, Dedup.PRODUCER, Dedup.MESSAGE_ID, Dedup.TRANSACTION)
 _ORDERING = (Ordering.NONE, Ordering.KEY, Ordering.TOTAL)
 
@@ -36,8 +39,9 @@ def _broken(config: OutboxConfig, promise: Promise) -> Iterator[str]:
     wanted, kept = config.dedup_seconds, promise.dedup_seconds
     if config.dedup is not Dedup.NONE and wanted and kept is not None and kept < wanted:
         yield f"it forgets duplicates after {kept:g} s, and {wanted:g} s are asked for"
-    if promise.max_bytes is not None and promise.max_bytes < config.max_bytes:
+    needed = config.max_bytes + ENVELOPE_BYTES
+    if promise.max_bytes is not None and promise.max_bytes < needed:
         yield (
-            f"events may have {config.max_bytes} bytes, and it takes {promise.max_bytes};"
-            " create the outbox with a lower max_bytes"
+            f"events may have {config.max_bytes} bytes, and {ENVELOPE_BYTES} travel with each,"
+            f" but it takes {promise.max_bytes}; create the outbox with a lower max_bytes"
         )

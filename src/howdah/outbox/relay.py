@@ -21,7 +21,7 @@ from random import Random
 from typing import NamedTuple
 
 from howdah.clock import SYSTEM_CLOCK, Clock
-from howdah.errors import BadInput, CouldNot, Superseded
+from howdah.errors import BadInput, Cannot, CouldNot, Superseded, Unreachable
 from howdah.log import store as log_store
 from howdah.outbox import promises, store
 from howdah.outbox.api import Outbox
@@ -200,12 +200,14 @@ class Relay:
         return seconds, seconds, max(seconds, _CARE_SECONDS)
 
     async def _line(self, stack: contextlib.AsyncExitStack, seconds: float) -> Line:
-        line = await open_line(
-            self._dsn,
-            f"howdah relay {self.outbox}",
-            seconds=seconds,
-            pooled=self.options.pooled,
-        )
+        name = f"howdah relay {self.outbox}"
+        try:
+            line = await open_line(self._dsn, name, seconds=seconds, pooled=self.options.pooled)
+        except Cannot as error:
+            if not self._identity:
+                raise
+            # It opened before: a server that is coming up refuses in ways that look final.
+            raise Unreachable(error.message, detail=error.detail, hint=error.hint) from error
         stack.push_async_callback(line.close)
         return line
 

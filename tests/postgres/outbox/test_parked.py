@@ -131,15 +131,15 @@ def test_retries_without_end_become_poison_only_while_others_pass(database: Data
 
 
 def test_a_message_that_is_too_large_is_set_aside(posted: Posted) -> None:
-    sink = MemorySink(max_bytes=1_000_000)
+    sink = MemorySink(max_bytes=901_024)
     with contextlib.closing(posted.connect()) as connection:
-        big = posted.outbox.emit(connection, "t", "a", "x" * 999_900)
+        big = posted.outbox.emit(connection, "t", "k" * 2000, "x" * 899_900)
     small = posted.emit("b")
     posted.drain(sink, blocked_seconds=60)
     assert [message.id for message in sink.delivered] == small
     assert [(row.id, row.code) for row in posted.parked()] == [(big, "too-large")]
     with contextlib.closing(posted.connect()) as connection, pytest.raises(BadInput):
-        posted.outbox.emit(connection, "t", "a", "x" * 1_000_001)
+        posted.outbox.emit(connection, "t", "a", "x" * 900_001)
 
 
 def test_what_does_not_fit_its_schema_is_set_aside_before_it_is_sent(posted: Posted) -> None:
