@@ -403,7 +403,7 @@ def reanchor(
     show_sql: SHOW = False,
     as_json: JSON = False,
 ) -> None:
-    """Make a restored or copied queue one of this database; what it still holds runs again."""
-    require_yes(yes, dry_run, f"jobs that queue {queue} still holds would run, some of them again")
+    """Let a queue go on that was restored or copied here; what is not shown as finished runs."""
+    require_yes(yes, dry_run, f"jobs of queue {queue} that its copy had running would run again")
     changes = commands.reanchor(queue)
     carry_out(dsn, queue, changes, dry_run=dry_run, show_sql=show_sql, as_json=as_json)

@@ -103,11 +103,9 @@ def unschedule(queue: str, schedules: Iterable[str]) -> list[Change]:
 
 
 def reanchor(queue: str) -> list[Change]:
-    """Make a restored queue one of this database; what it still holds runs, perhaps again."""
-    return [
-        Change(f"log {log} starts again from what it holds", plain("start_again")(log=log))
-        for log in (f"jobs_{queue}", f"reports_{queue}")
-    ]
+    """Let a queue go on that was restored or copied here; what is not finished runs."""
+    what = f"queue {queue} belongs to this database and goes on"
+    return [Change(what, plain("start_again")(queue=queue))]
 
 
 def _told(queue: str, what: str, report: Report) -> Change:

@@ -43,6 +43,7 @@ class Running(msgspec.Struct, frozen=True, kw_only=True):
     claims: Sequence[Open]
     heard: dict[str, float]
     draining: frozenset[str]
+    left: frozenset[str]  # said goodbye; their rows go when a dispatcher has heard it
     finished: frozenset[int]  # rows that were reported done, or completed by the worker
     partial: bool
 
@@ -71,6 +72,7 @@ def running(queue: str, ledger: store.Ledger) -> Steps[Running]:
             if claim.positions - gone[claim_id]
         ],
         heard={report.worker: at for report, at in told if hasattr(report, "worker")},
+        left=frozenset(r.worker for r, _ in told if isinstance(r, Left)),
         draining=frozenset(r.worker for r, _ in told if isinstance(r, Draining)),
         finished=frozenset(
             claim.assignment.rows[position]

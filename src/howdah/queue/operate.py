@@ -107,7 +107,7 @@ def _backlog(queue: str, queue_id: int, ledger: store.Ledger) -> Steps[Backlog]:
     loaded, running = counts.get("loaded", 0), counts.get("running", 0)
     log = f"jobs_{queue}"
     ((unread_bytes, _, unread),) = yield plain("lag")(log=log, behind=ledger.read)
-    ((_, oldest, _),) = yield plain("lag")(log=log, behind=ledger.done)
+    ((unfinished_bytes, oldest, _),) = yield plain("lag")(log=log, behind=ledger.done)
     # Inside a window what is loaded of it stands behind `read` too.
     both = max(loaded, unread) if ledger.upto is not None else loaded + unread
     return Backlog(
@@ -116,7 +116,7 @@ def _backlog(queue: str, queue_id: int, ledger: store.Ledger) -> Steps[Backlog]:
         running=running,
         unread_estimated=unread,
         unread_bytes=unread_bytes,
-        oldest_seconds=oldest,
+        oldest_seconds=oldest if unfinished_bytes else None,
         counted_seconds=rows[0][2] if rows else None,
     )
 
@@ -149,6 +149,7 @@ def _workers(queue_id: int, now: Running) -> Steps[list[Crew]]:
             draining=name in now.draining,
         )
         for name, slots, kinds, host, pid, at in rows
+        if name not in now.left
     ]
 
 

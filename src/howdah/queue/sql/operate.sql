@@ -203,5 +203,5 @@ DELETE FROM howdah.queue_cron AS c USING howdah.queue AS q
 WHERE q.queue_id = c.queue_id AND q.name = %(queue)s::text AND c.name = %(schedule)s::text;
 
 -- name: start_again
--- purpose: set the position of a restored queue anew
-SELECT howdah.reanchor(%(log)s::text, 'dispatch', 'earliest');
+-- purpose: let a queue go on that was restored or copied here
+SELECT howdah.queue_reanchor(%(queue)s::text);
