@@ -66,7 +66,7 @@ def test_an_allowance_holds_the_producer_back() -> None:
 def test_a_queue_handles_one_by_one_and_a_log_by_the_batch() -> None:
     for each, first in ((True, 1), (False, 3)):
         tally = Tally(FakeClock(), timing=False, each=each)
-        tally.items([b"1", b"2", b"3"])
+        tally.items([b'{"n": 1}', b'{"n": 2}', b'{"n": 3}'])
         assert tally.counted().count == 3
         assert tally.counted().first_count == first
 

@@ -54,7 +54,8 @@ class Tally:
     """The no-op handler: counts items and, when `timing`, how long each was under way.
 
     May be called from several threads. `stopped` is set when the phase is over. With `each`, a
-    batch is handled one by one, as a queue's handler is called.
+    batch is handled one by one, as a queue's handler is called, and each item is decoded first
+    unless the system has done that: a handler works with arguments, not with bytes.
     """
 
     def __init__(self, clock: Clock, *, timing: bool, each: bool = False) -> None:
@@ -70,13 +71,15 @@ class Tally:
 
     def item(self, item: Item) -> None:
         """Handle one item."""
+        if self._each and not isinstance(item, dict):
+            item = _decode(item)
         self._handle((item,))
 
     def items(self, items: Sequence[Item]) -> None:
         """Handle a batch."""
         if self._each:
             for item in items:
-                self._handle((item,))
+                self.item(item)
         elif items:
             self._handle(items)
 
@@ -100,6 +103,9 @@ class Tally:
                 last_at=self._last_at,
                 latencies_ms=tuple(self._latencies) if whole else (),
             )
+
+
+_decode = msgspec.json.Decoder(dict[str, Any]).decode
 
 
 def emitted_at(item: Item) -> float:

@@ -55,7 +55,7 @@ class HowdahQueue(Contender):
     def consume(self, place: Place, tally: Tally) -> None:
         queue = Queue(place.queue)
 
-        @queue.job(name=_KIND)  # type: ignore[untyped-decorator] # it decorates any function
+        @queue.job(name=_KIND)
         def handle(at: float, pad: str, n: int) -> None:
             tally.item({"at": at, "pad": pad, "n": n})
 

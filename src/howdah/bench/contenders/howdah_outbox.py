@@ -1,0 +1,84 @@
+"""Howdah's outbox: events are emitted into its log, and its relay hands them to a function.
+
+Owns its contender only. The relay that users run, with its defaults, its lease and its commits; the
+sink is a function for lists, so that no broker is part of the figures.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Iterable, Sequence
+from contextlib import closing
+from typing import Any, ClassVar
+
+from howdah import __version__, schema
+from howdah.bench.contender import Contender, Place
+from howdah.bench.model import Bench
+from howdah.bench.roster import OURS
+from howdah.bench.tally import Batch, Tally
+from howdah.log import Consumer
+from howdah.outbox import COMPONENT, Outbox, Relay
+from howdah.outbox.ring import CONSUMER
+from howdah.outbox.sinks.callable import CallableSettings, CallableSink
+from howdah.outbox.sinks.sink import Message
+
+_TOPIC = "bench"
+
+
+class HowdahOutbox(Contender):
+    """Events by arrays or one by one; the relay calls a function with lists of messages."""
+
+    name = OURS
+    what = "append-only segments, one relay, positions in an append-only ledger"
+    benches = frozenset({Bench.OUTBOX})
+    schemas = ("howdah",)
+    single_consumer = True  # a second relay only stands by
+    ways = ("arrays", "single")
+    settings: ClassVar[dict[str, str]] = {"sink": "a function for lists of messages"}
+
+    def version(self) -> str:
+        return __version__
+
+    def prepare(self, place: Place) -> None:
+        with closing(place.connect()) as connection:
+            schema.install(connection, [COMPONENT])
+            Outbox(place.queue).create(connection)
+
+    def produce(self, place: Place, way: str, batches: Iterable[Batch]) -> None:
+        outbox = Outbox(place.queue)
+        with closing(place.connect()) as connection:
+            for batch in batches:
+                payloads = batch.payloads()
+                if len(payloads) == 1:
+                    outbox.emit(connection, _TOPIC, None, payloads[0])
+                elif way == "arrays":
+                    outbox.emit_many(connection, [(_TOPIC, None, each) for each in payloads])
+                else:
+                    with connection.transaction():
+                        for each in payloads:
+                            outbox.emit(connection, _TOPIC, None, each)
+
+    def consume(self, place: Place, tally: Tally) -> None:
+        async def handle(messages: Sequence[Message]) -> None:
+            tally.items([message.payload for message in messages])
+
+        relay = Relay(
+            place.queue, CallableSink(handle, CallableSettings(batch=True)), dsn=place.dsn
+        )
+        stopping = threading.Thread(target=_stop, args=(relay.stop, tally.stopped), daemon=True)
+        stopping.start()
+        asyncio.run(relay.run())
+
+    def unfinished(self, place: Place) -> int:
+        with closing(place.connect()) as connection:
+            reading = Consumer(place.queue, CONSUMER).open(connection)
+            return sum(len(page.records) for page in reading.pages())
+
+
+def _stop(stop: Any, stopped: threading.Event) -> None:
+    stopped.wait()
+    stop()
+
+
+CONTENDERS = (HowdahOutbox(),)
