@@ -1,10 +1,11 @@
 """Every code block of every page runs.
 
 `console` blocks are run line by line and their output compared (`...` stands for what differs from
-run to run); `python` blocks are executed, `dsn` being a small database; `json` and `toml` blocks
-must parse. A block without a language is a diagram. `make` lines are checked to name a target,
-because a test cannot run the suite that it is part of; what `make demo` prints is compared in
-test_demo.py.
+run to run); `python` blocks are executed, `dsn` being a small database with Howdah installed and a
+queue `default`, and what they print is compared with a `text` block that follows; `sql` blocks are
+run by psql; `json` and `toml` blocks must parse. A block without a language is a diagram. `make`
+lines are checked to name a target, because a test cannot run the suite that it is part of; what
+`make demo` prints is compared in test_demo.py.
 """
 
 from __future__ import annotations
@@ -22,10 +23,15 @@ from typing import NamedTuple
 
 import pytest
 
-from howdah.postgres import Server
+from howdah.cli.components import COMPONENTS
+from howdah.postgres import Server, programs
+from howdah.queue import Queue
+from howdah.schema import install
 
 ROOT = Path(__file__).parent.parent.parent
-FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+FENCE = re.compile(
+    r"^```(\w*)\n(.*?)^```$(?=(?:\n+```text\n(.*?)^```$)?)", re.MULTILINE | re.DOTALL
+)
 LANGUAGES = {"console", "python", "json", "toml", "text", "sql", ""}
 SCHEMA = """
 CREATE TABLE orders (id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, customer_id bigint);
@@ -42,6 +48,7 @@ class Block(NamedTuple):
     number: int
     language: str
     text: str
+    output: str | None = None  # of a python block: the text block right behind it
 
     def __str__(self) -> str:
         return f"{self.page.relative_to(ROOT)}#{self.number}"
@@ -56,9 +63,9 @@ def pages() -> Iterator[Path]:
 
 def blocks() -> list[Block]:
     return [
-        Block(page, number, *found)
+        Block(page, number, language, text, output if language == "python" and output else None)
         for page in pages()
-        for number, found in enumerate(FENCE.findall(page.read_text()), 1)
+        for number, (language, text, output) in enumerate(FENCE.findall(page.read_text()), 1)
     ]
 
 
@@ -81,6 +88,8 @@ def shop() -> Iterator[dict[str, str]]:
         server.create_database("shop")
         with server.connect("shop") as connection:
             connection.execute(SCHEMA.encode())
+            install(connection, COMPONENTS)
+            Queue("default").create(connection)
         yield os.environ | {
             "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
             "PGHOST": str(server.socket_dir),
@@ -139,6 +148,17 @@ def test_python_blocks_run(block: Block, shop: dict[str, str], tmp_path: Path) -
         capture_output=True,
         text=True,
         check=False,
+    )
+    assert ran.returncode == 0, ran.stderr
+    if block.output is not None:
+        assert matches(block.output, ran.stdout), ran.stdout
+
+
+@pytest.mark.parametrize("block", of("sql"), ids=str)
+def test_sql_blocks_run(block: Block, shop: dict[str, str]) -> None:
+    psql = [str(programs("psql")), "-X", "-q", "-v", "ON_ERROR_STOP=1", "-d", "shop"]
+    ran = subprocess.run(
+        psql, input=block.text, env=shop, capture_output=True, text=True, check=False
     )
     assert ran.returncode == 0, ran.stderr
 

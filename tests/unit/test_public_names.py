@@ -2,11 +2,52 @@
 
 from __future__ import annotations
 
-import howdah.postgres
-import howdah.sandbox
-import howdah.testing
+import importlib
 
 PUBLIC = {
+    "howdah.driver": [
+        "AsyncDriver",
+        "Batch",
+        "Driver",
+        "Query",
+        "Row",
+        "Rows",
+        "Statement",
+        "Steps",
+        "async_driver_of",
+        "canned",
+        "compose",
+        "driver_of",
+        "run",
+        "run_async",
+        "statement",
+        "together",
+    ],
+    "howdah.log": [
+        "COMPONENT",
+        "Consumer",
+        "Cursor",
+        "Event",
+        "Log",
+        "OpenConsumer",
+        "Page",
+        "Position",
+        "Record",
+    ],
+    "howdah.outbox": [
+        "Backoff",
+        "COMPONENT",
+        "Draft",
+        "Inbox",
+        "Layout",
+        "Outbox",
+        "OutboxConfig",
+        "Parked",
+        "Policy",
+        "Relay",
+        "RelayOptions",
+        "Status",
+    ],
     "howdah.postgres": [
         "Installation",
         "Marker",
@@ -16,6 +57,29 @@ PUBLIC = {
         "find_installations",
         "installation",
         "programs",
+    ],
+    "howdah.queue": [
+        "Allowance",
+        "Backoff",
+        "BoundJob",
+        "BudgetOptions",
+        "COMPONENT",
+        "Cancelled",
+        "Enqueued",
+        "Fatal",
+        "JobContext",
+        "JobOptions",
+        "KindPolicy",
+        "Limit",
+        "Metrics",
+        "OutOfTime",
+        "Queue",
+        "Rate",
+        "Retry",
+        "Unique",
+        "Worker",
+        "WorkerOptions",
+        "current_job",
     ],
     "howdah.sandbox": [
         "Answer",
@@ -40,24 +104,56 @@ PUBLIC = {
         "require_sandbox",
         "unmark",
     ],
+    "howdah.schema": [
+        "Component",
+        "Phase",
+        "Plan",
+        "ROLES",
+        "Standing",
+        "Step",
+        "install",
+        "require",
+        "require_async",
+        "requirement",
+        "script",
+        "status",
+        "uninstall",
+        "upgrade",
+    ],
     "howdah.testing": [
         "Database",
         "FakeClock",
         "GROUP",
         "database",
+        "http_broker",
+        "kafka_broker",
+        "nats_broker",
         "own_server",
         "postgres_installation",
         "pytest_configure",
         "pytest_generate_tests",
+        "rabbitmq_broker",
+        "redis_broker",
         "server",
         "servers_line",
         "wait_until",
+    ],
+    "howdah.testing.queues": [
+        "Enqueued",
+        "Ran",
+        "SqlTime",
+        "assert_enqueued",
+        "drain",
+        "enqueued",
+        "run_job",
+        "sql_time",
     ],
 }
 
 
 def test_the_public_names_are_these() -> None:
-    for module in (howdah.postgres, howdah.sandbox, howdah.testing):
-        assert sorted(module.__all__) == PUBLIC[module.__name__]
+    for module_name, names in PUBLIC.items():
+        module = importlib.import_module(module_name)
+        assert sorted(module.__all__) == names
         for name in module.__all__:
             assert getattr(module, name, None) is not None, name

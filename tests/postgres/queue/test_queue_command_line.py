@@ -29,8 +29,8 @@ from howdah.testing import Database, wait_until
 from howdah.testing.queues import drain
 
 PROGRAM = """
-import time
 from pathlib import Path
+from threading import Event
 from howdah.queue import JobContext, Queue
 
 queue = Queue("shop", lease_seconds=5)
@@ -43,7 +43,7 @@ def touch(path: str) -> None:
 def hold(started: str, until: str) -> None:
     Path(started).write_text("here")
     while not Path(until).exists():
-        time.sleep(0.01)
+        Event().wait(0.01)
 
 @queue.job(max_attempts=1)
 def bad(word: str) -> None:
