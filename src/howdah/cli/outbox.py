@@ -414,12 +414,16 @@ def _log_to_stderr(*, as_json: bool) -> None:
 
 def _status_lines(found: Status) -> Iterator[str]:
     alive = {True: "a relay is alive", False: "no relay", None: "unknown"}[found.relay_alive]
-    waiting = "events are waiting" if found.waiting else "nothing is waiting"
+    waiting = "nothing is waiting"
+    if found.waiting:
+        waiting = f"events are waiting, the oldest for {found.lag_seconds:.1f} s"
     yield f"{found.outbox}  {found.config.layout}  {alive}; {waiting}"
     yield (
         f"    epoch {found.epoch}, generation {found.generation}, last written "
         f"{found.position_age_seconds:.1f} s ago; {found.bytes:,} bytes"
     )
+    if found.problem:
+        yield f"    its position cannot be continued from: {found.problem}"
     if found.parked:
         yield (
             f"    {found.parked} messages of {found.parked_keys} keys are set aside. "

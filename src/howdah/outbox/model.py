@@ -138,12 +138,16 @@ class Head(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Status(msgspec.Struct, frozen=True, kw_only=True):
-    """One outbox at a moment; counts of backlog are estimates from table sizes where marked."""
+    """One outbox at a moment."""
 
     outbox: str
     config: OutboxConfig
     waiting: bool
     """Whether something is committed that the relay has not yet confirmed."""
+    lag_seconds: float
+    """The age of the oldest such event."""
+    problem: str
+    """Why the position cannot be continued from: dropped, foreign, future; empty when it can."""
     epoch: int
     generation: int
     position_age_seconds: float

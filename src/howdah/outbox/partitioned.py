@@ -106,6 +106,11 @@ class PartitionedSource:
         rows = yield _NEWEST_EPOCH(outbox=self.outbox)
         return float(rows[0][2]) if rows else 0.0
 
+    def lag_seconds(self) -> Steps[float]:
+        """The age of the first event that is not published; 0 when there is none."""
+        ((seconds,),) = yield _on(self.outbox, "lag")()
+        return float(seconds)
+
     def read(self, room: int) -> Steps[list[Item]]:
         """The first events that are not published and not in hand."""
         most = min(room, PAGE_ROWS, AHEAD_ROWS - self.progress.uncommitted)

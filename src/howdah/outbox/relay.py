@@ -28,7 +28,7 @@ from howdah.outbox.api import Outbox
 from howdah.outbox.connecting import Line, open_line
 from howdah.outbox.decide import Item, Lane, State
 from howdah.outbox.keeping import Keeper, Source
-from howdah.outbox.model import Ended, Figures, RelayOptions
+from howdah.outbox.model import Ended, Figures, OutboxConfig, RelayOptions
 from howdah.outbox.owning import Watch, idle_wait, is_stale, watched
 from howdah.outbox.publishing import Publisher, Validate, first_of, waited
 from howdah.outbox.sinks.sink import Fence, Sink
@@ -49,7 +49,7 @@ class _Session(NamedTuple):
     writer: Line
     caretaker: Line
     source: Source
-    found: store.Found
+    config: OutboxConfig
     lanes: Sequence[Lane]
     keeper: Keeper
     halt: asyncio.Event
@@ -168,28 +168,29 @@ class Relay:
             reader, writer, caretaker = [
                 await self._line(stack, seconds) for seconds in self._limits
             ]
-            found = await writer.ask(store.found(self.outbox))
+            config = await writer.ask(store.found(self.outbox))
+            identity = await writer.ask(store.identity(self.outbox))
             for publisher in self._publishers:
-                promises.require(found.config, publisher.sink.name, publisher.sink.promise)
-            if found.uuid != self._identity:  # ids mean other events in another history
-                self._identity = found.uuid
+                promises.require(config, publisher.sink.name, publisher.sink.promise)
+            if identity != self._identity:  # ids mean other events in another history
+                self._identity = identity
                 self._delivered = set()
-            source = source_of(self.outbox, found.config, found.uuid, self._delivered)
+            source = source_of(self.outbox, config, identity, self._delivered)
             if not await self._owned(writer, source):
                 return Ended.STOPPED
-            lanes = [self._lane(found) for _ in self._publishers]
+            lanes = [self._lane(config) for _ in self._publishers]
             keeper = Keeper(
                 writer,
                 source,
                 lanes,
                 self._publishers,
-                found.config,
+                config,
                 self.options,
                 self.figures,
                 self._clock,
             )
             session = _Session(
-                reader, writer, caretaker, source, found, lanes, keeper, asyncio.Event()
+                reader, writer, caretaker, source, config, lanes, keeper, asyncio.Event()
             )
             await keeper.look_at_parked()
             return await self._work(session, until_idle=until_idle)
@@ -211,9 +212,9 @@ class Relay:
         stack.push_async_callback(line.close)
         return line
 
-    def _lane(self, found: store.Found) -> Lane:
+    def _lane(self, config: OutboxConfig) -> Lane:
         return Lane(
-            policy=found.config.policy,
+            policy=config.policy,
             backoff=self.options.retry,
             max_attempts=self.options.max_attempts,
             random=self._random,
@@ -258,7 +259,7 @@ class Relay:
                 publisher.run(
                     lane,
                     Fence(relay=self.outbox, shard=shard, epoch=self._epoch),
-                    session.found.config,
+                    session.config,
                     halt,
                     keeper.settled,
                 )

@@ -5,28 +5,28 @@ Owns that one reading. Must never count the backlog, nor change anything.
 
 from __future__ import annotations
 
-from howdah.driver import Steps
-from howdah.log import store as log_store
+from howdah.driver import Row, Steps
 from howdah.outbox import store
 from howdah.outbox.model import Layout, OutboxConfig, Status
 from howdah.outbox.partitioned import PartitionedSource
-from howdah.outbox.ring import CONSUMER, RingSource
+from howdah.outbox.ring import RingSource
 
 
 def of(outbox: str) -> Steps[Status]:
     """One outbox at this moment; `BadInput` when there is none."""
-    found = yield from store.found(outbox)
-    source = source_of(outbox, found.config, found.uuid, set())
-    sight = yield from source.sight()
-    epoch, generation, age = yield from _position(outbox, found.config, sight.mark)
+    config = yield from store.found(outbox)
+    position = yield from _position(outbox, config)
+    generation, epoch, age, waiting, lag, problem = position
     alive = yield from store.locked(outbox)
     messages, keys = yield from store.parked_counts(outbox)
-    prefix = "log" if found.config.layout is Layout.RING else "outbox"
+    prefix = "log" if config.layout is Layout.RING else "outbox"
     size = yield from store.size_bytes(f"{prefix}_{outbox}$")
     return Status(
         outbox=outbox,
-        config=found.config,
-        waiting=sight.working,
+        config=config,
+        waiting=waiting,
+        lag_seconds=lag,
+        problem=problem,
         epoch=epoch,
         generation=generation,
         position_age_seconds=age,
@@ -45,9 +45,12 @@ def source_of(
     return kind(outbox, uuid, delivered)
 
 
-def _position(outbox: str, config: OutboxConfig, mark: int) -> Steps[tuple[int, int, float]]:
+def _position(outbox: str, config: OutboxConfig) -> Steps[Row]:
+    """Generation, epoch, age of the position, whether there is work, lag in seconds, problem."""
     if config.layout is Layout.RING:
-        cursor = yield from log_store.newest_cursor(outbox, CONSUMER)
-        return cursor.epoch, cursor.generation, cursor.age_seconds
-    age = yield from PartitionedSource(outbox, "", set()).age_seconds()
-    return mark >> 32, mark & 0xFFFFFFFF, age
+        return (yield from store.ring_status(outbox))
+    source = PartitionedSource(outbox, "", set())
+    sight = yield from source.sight()
+    age = yield from source.age_seconds()
+    lag = yield from source.lag_seconds()
+    return sight.mark & 0xFFFFFFFF, sight.mark >> 32, age, sight.working, lag, ""

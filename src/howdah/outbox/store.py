@@ -21,6 +21,7 @@ _QUERIES = query.load("howdah.outbox", "sql/store.sql")
 _CREATE = statement(_QUERIES, "create")
 _DROP = statement(_QUERIES, "drop")
 _FOUND = statement(_QUERIES, "found")
+_IDENTITY = statement(_QUERIES, "identity")
 _EVERY = statement(_QUERIES, "every")
 _STANDBY = statement(_QUERIES, "standby")
 _SETTINGS = statement(_QUERIES, "settings")
@@ -40,6 +41,7 @@ _BEHIND_EARLIER = statement(_QUERIES, "behind_earlier")
 _ASK_REPLAY = statement(_QUERIES, "ask_replay")
 _DISCARD = statement(_QUERIES, "discard")
 _PARKED_COUNTS = statement(_QUERIES, "parked_counts")
+_RING_STATUS = statement(_QUERIES, "ring_status")
 _BYTES = statement(_QUERIES, "bytes")
 
 
@@ -47,13 +49,6 @@ _PARKED_COLUMNS = (
     *("ids", "uids", "shards", "topics", "keys", "headers", "payloads", "ats"),
     *("states", "errors", "codes", "attempts", "failing"),
 )
-
-
-class Found(msgspec.Struct, frozen=True, kw_only=True):
-    """An outbox as the database has it."""
-
-    uuid: str
-    config: OutboxConfig
 
 
 class Chosen(msgspec.Struct, frozen=True, kw_only=True):
@@ -76,10 +71,19 @@ def drop(outbox: str) -> Steps[None]:
     yield _DROP(outbox=outbox)
 
 
-def found(outbox: str) -> Steps[Found]:
-    """Look an outbox up; `BadInput` when there is none."""
-    ((_layout, uuid, config),) = yield _FOUND(outbox=outbox)
-    return Found(uuid=uuid, config=msgspec.json.decode(config, type=OutboxConfig))
+def found(outbox: str) -> Steps[OutboxConfig]:
+    """Look up what an outbox asks for; `BadInput` when there is none."""
+    ((config,),) = yield _FOUND(outbox=outbox)
+    return msgspec.json.decode(config, type=OutboxConfig)
+
+
+def identity(outbox: str) -> Steps[str]:
+    """What an event's uid begins with: the outbox, in this history of its server.
+
+    After a promotion or a restore it is another one, because ids may mean other events then.
+    """
+    ((text,),) = yield _IDENTITY(outbox=outbox)
+    return str(text)
 
 
 def every() -> Steps[list[str]]:
@@ -231,6 +235,12 @@ def parked_counts(outbox: str) -> Steps[tuple[int, int]]:
     """How many messages and how many keys are set aside."""
     ((messages, keys),) = yield _PARKED_COUNTS(outbox=outbox)
     return int(messages), int(keys)
+
+
+def ring_status(outbox: str) -> Steps[Row]:
+    """Generation, epoch, age of the position, whether there is work, lag in seconds, problem."""
+    rows = yield _RING_STATUS(outbox=outbox)
+    return rows[0]
 
 
 def size_bytes(prefix: str) -> Steps[int]:

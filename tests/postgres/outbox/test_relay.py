@@ -27,6 +27,8 @@ from tests.postgres.outbox.posted import (
     in_order,
 )
 
+AT_THE_GATE = """SELECT 1 FROM pg_stat_activity
+WHERE application_name = 'howdah relay orders' AND query LIKE '%%replay_lsn%%'"""
 KEYS = [f"k{number % 7}" for number in range(200)]
 
 
@@ -136,6 +138,39 @@ def test_an_owner_that_hangs_loses_its_place_when_there_is_work(posted: Posted) 
             posted.emit("a")
             arrived(sink, 1)
             assert waiting.relay.figures.epoch == 1
+
+
+def test_a_broker_that_speaks_of_a_newer_relay_is_checked_against_the_ledger(
+    posted: Posted,
+) -> None:
+    """The ledger says that we own it: a fresh epoch, and on."""
+    sink = MemorySink()
+    sink.store.epochs["orders", 0] = 4
+    ids = posted.emit("a", "a")
+    relay = posted.drain(sink)
+    assert [message.id for message in sink.delivered] == ids
+    assert relay.figures.epoch == 4
+
+
+def test_only_what_a_synchronous_standby_shows_is_published(
+    own_server: Callable[..., Server],
+) -> None:
+    server = own_server()
+    posted = Posted(server.create_database("shop"))
+    standby = server.standby()
+    with contextlib.closing(standby), contextlib.closing(posted.connect()) as connection:
+        connection.execute("ALTER SYSTEM SET synchronous_standby_names = '*'")
+        connection.execute("SELECT pg_reload_conf()")
+        sink = MemorySink()
+        with posted.relaying(sink, wait_for_standby=True):
+            posted.emit("a")
+            arrived(sink, 1)
+            standby.stop()
+            connection.execute("SET synchronous_commit = local")
+            posted.outbox.emit(connection, "t", "a", "held back")
+            wait_until(lambda: posted.do(AT_THE_GATE) and len(sink.delivered) == 1)
+            standby.restart()
+            arrived(sink, 2)
 
 
 def test_a_promise_that_the_sink_cannot_keep_is_refused(database: Database) -> None:

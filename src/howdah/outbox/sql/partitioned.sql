@@ -30,6 +30,11 @@ LIMIT %(most)s::int;
 -- purpose: whether anything is not published
 SELECT EXISTS (SELECT FROM {hot});
 
+-- name: lag
+-- purpose: the age of the first event that is not published
+SELECT coalesce((SELECT pg_catalog.date_part('epoch', pg_catalog.clock_timestamp() - p.at)
+                 FROM {hot} AS p ORDER BY p.id LIMIT 1), 0);
+
 -- name: publish
 -- purpose: delivered events leave the hot partition
 UPDATE {whole} AS p SET published_at = pg_catalog.clock_timestamp()

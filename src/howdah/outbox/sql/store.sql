@@ -7,11 +7,13 @@ SELECT howdah.create_outbox(%(outbox)s::text, %(layout)s::text, %(config)s::text
 SELECT howdah.drop_outbox(%(outbox)s::text)::text;
 
 -- name: found
--- purpose: what an outbox asks for, and what makes its event ids unique for ever
-SELECT o.layout,
-       CASE o.layout WHEN 'ring' THEN (howdah.log_named(o.name)).uuid ELSE o.uuid END::text
-           || '-' || coalesce(howdah.log_timeline(), 0),
-       o.config::text
+-- purpose: what an outbox asks for
+SELECT o.config::text FROM howdah.outbox_named(%(outbox)s::text) AS o;
+
+-- name: identity
+-- purpose: what makes its event ids unique for ever, in this history of the server
+SELECT CASE o.layout WHEN 'ring' THEN (howdah.log_named(o.name)).uuid ELSE o.uuid END::text
+       || '-' || coalesce(howdah.log_timeline(), 0)
 FROM howdah.outbox_named(%(outbox)s::text) AS o;
 
 -- name: every
@@ -185,6 +187,15 @@ RETURNING p.event_id;
 -- purpose: how many messages and keys are set aside
 SELECT pg_catalog.count(*), pg_catalog.count(DISTINCT p.key)
 FROM howdah.outbox_parked AS p WHERE p.outbox = %(outbox)s::text;
+
+-- name: ring_status
+-- purpose: where the relay of a log is, for anybody who may look
+SELECT c.generation, c.epoch,
+       pg_catalog.date_part('epoch', pg_catalog.clock_timestamp() - c.committed_at),
+       c.in_window OR coalesce(c.lag_bytes, 0) > 0, coalesce(c.lag_seconds, 0)::float8,
+       coalesce(c.problem, '')
+FROM howdah.consumers(%(outbox)s::text) AS c
+WHERE c.consumer = 'relay';
 
 -- name: bytes
 -- purpose: how much space the tables with an outbox's events take
