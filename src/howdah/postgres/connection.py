@@ -159,20 +159,26 @@ def _answers(target: str) -> bool:
 
 
 def _rejected(found: HowdahError, place: str, target: str) -> HowdahError:
-    if psycopg.pq.PGconn.ping(target.encode()) == psycopg.pq.Ping.REJECT:
-        return Unreachable(
-            f"{place} is starting up or shutting down",
-            detail=found.message,
-            hint="try again in a moment",
-        )
+    passing = Unreachable(
+        f"{place} is starting up or shutting down",
+        detail=found.message,
+        hint="try again in a moment",
+    )
+    if psycopg.pq.PGconn.ping(target.encode()) != psycopg.pq.Ping.OK:
+        return passing
     wanted = conninfo_to_dict(target).get("dbname")
     for database in _ALWAYS_THERE:
         if database != wanted and _opens(make_conninfo(target, dbname=database)):
+            # It may have come up between the attempt and this diagnosis.
+            if _opens(target) or psycopg.pq.PGconn.ping(target.encode()) != psycopg.pq.Ping.OK:
+                return passing
             return BadInput(
                 f"the server answers, but {place} does not open",
                 detail=found.message,
                 hint=f"check the database's name: psql --list shows them; {database} opens",
             )
+    if psycopg.pq.PGconn.ping(target.encode()) != psycopg.pq.Ping.OK:
+        return passing
     return Denied(
         f"{place} refused the connection",
         detail=found.message,
