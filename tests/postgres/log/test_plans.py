@@ -51,3 +51,25 @@ def test_analysed_tables_are_read_by_index_too(logged: Logged) -> None:
     logged.emit("last")
     assert logged.drain(consumer) == ["last"]
     assert logged.do(SCANS)[0][1] == before[0][1]
+
+
+@pytest.mark.postgres(since=15)
+def test_a_plan_made_on_an_empty_table_stays_good(logged: Logged) -> None:
+    """Found by a status of a long backlog: a bitmap of all of it was built to find one row."""
+    read = "SELECT idx_tup_read FROM pg_stat_user_indexes WHERE relname = 'log_x$0'"
+    with logged.connect() as connection:
+        for _ in range(8):
+            connection.execute("SELECT * FROM howdah.log_x$peek('1:1:')")
+        connection.execute(
+            "INSERT INTO howdah.log_x$0 (topic, payload)"
+            " SELECT 't', 'x' FROM generate_series(1, 30000)"
+        )
+        connection.execute("SELECT pg_stat_force_next_flush()")
+        before = connection.execute(read).fetchone()
+        peeked = connection.execute("SELECT waiting FROM howdah.log_x$peek('1:1:')").fetchone()
+        assert peeked == (True,)
+        connection.execute("SELECT pg_stat_force_next_flush()")
+        after = connection.execute(read).fetchone()
+    assert before is not None
+    assert after is not None
+    assert after[0] - before[0] < 100

@@ -144,9 +144,6 @@ BEGIN
             xid     xid8 NOT NULL DEFAULT pg_current_xact_id(),
             topic   text NOT NULL,
             key     text,
-            -- Of the key; events without one have no order, so their ids spread them.
-            shard   smallint NOT NULL GENERATED ALWAYS AS
-                    ((coalesce(hashtextextended(key, 0), id) & 32767)::smallint) STORED,
             headers jsonb,
             payload bytea NOT NULL,
             at      timestamptz NOT NULL DEFAULT howdah.clock()
@@ -740,7 +737,8 @@ $$;
 -- Make the functions of a log, for the tables that it has now: <log>$emit inserts into the current
 -- segment, <log>$peek says whether a window could be opened, <log>$page returns its rows in the order
 -- of their ids. As functions they are planned once a session, and on the index: segments have no
--- statistics, and without them the planner would rather read whole tables.
+-- statistics, and without them the planner would rather read whole tables. Nor by bitmaps: a plan made
+-- while a table was small stays, and later builds a bitmap of the whole backlog to find one row.
 --
 -- A row of a window has a transaction at or after the xmax of the window's beginning, or one that was
 -- running then and is not any more. Both functions check that the names they were composed with
@@ -770,11 +768,11 @@ BEGIN
         string_agg(format($sql$
             EXISTS (SELECT FROM howdah.%1$I AS s WHERE s.xid = ANY (ended))$sql$, t.name), ' OR '),
         string_agg(format($sql$
-            SELECT id, %2$s AS segment, ctid AS tid, shard, topic, key, headers, payload, at
+            SELECT id, %2$s AS segment, ctid AS tid, topic, key, headers, payload, at
             FROM howdah.%1$I
             WHERE xid >= first AND xid < beyond AND id > since AND pg_visible_in_snapshot(xid, upto)
             UNION ALL
-            SELECT id, %2$s, ctid, shard, topic, key, headers, payload, at
+            SELECT id, %2$s, ctid, topic, key, headers, payload, at
             FROM howdah.%1$I
             WHERE xid = ANY (ended) AND id > since$sql$,
             t.name, coalesce(t.segment::text, '-1 - ' || t.archive)), ' UNION ALL '),
@@ -805,7 +803,7 @@ BEGIN
             OUT waiting boolean, OUT mark pg_snapshot)
         LANGUAGE plpgsql STABLE
         SET search_path = pg_catalog, pg_temp
-        SET enable_seqscan = off SET plan_cache_mode = force_generic_plan
+        SET enable_seqscan = off SET enable_bitmapscan = off SET plan_cache_mode = force_generic_plan
         AS $body$
         DECLARE
             first xid8 := pg_snapshot_xmax(seen);
@@ -846,7 +844,7 @@ BEGIN
             payload bytea, at timestamptz, more boolean)
         LANGUAGE plpgsql VOLATILE
         SET search_path = pg_catalog, pg_temp
-        SET enable_seqscan = off SET plan_cache_mode = force_generic_plan
+        SET enable_seqscan = off SET enable_bitmapscan = off SET plan_cache_mode = force_generic_plan
         AS $body$
         #variable_conflict use_column
         DECLARE
@@ -859,7 +857,10 @@ BEGIN
                 PERFORM howdah.log_ahead(%2$L, upto);
             END IF;
             RETURN QUERY
-            SELECT p.id, p.segment, p.tid, p.shard, p.topic, p.key, p.headers,
+            -- A shard is a hash of the key; events without one have no order, so ids spread them.
+            SELECT p.id, p.segment, p.tid,
+                   (coalesce(hashtextextended(p.key, 0), p.id) & 32767)::smallint,
+                   p.topic, p.key, p.headers,
                    CASE WHEN payloads THEN p.payload END, p.at, p.more
             FROM (
                 SELECT n.*, lead(true) OVER by_id IS TRUE AS more,
