@@ -65,7 +65,7 @@ class Dispatching:
         self._planned: list[store.Planned] = []
         self._counted: dict[str, int] = {}
         self._released: str | None = None
-        self._done = 0
+        self._unsaved = True
         self._busy: list[Revoke] = []
         self._busy_until = 0.0
         self._active = True
@@ -104,6 +104,7 @@ class Dispatching:
         self._ledger = msgspec.structs.replace(self._ledger, heard=looked.upto)
         seen = yield from self._read_jobs(looked)
         came_due = yield from self._read_due(now)
+        self._unsaved = self._unsaved or bool(seen or told or came_due)
         step = self._with_busy(dispatcher.plan(now), now)
         wrote = yield from self._append(step, now)
         yield from self._unpark(step)
@@ -212,7 +213,8 @@ class Dispatching:
     def _append(self, step: Step, now: float) -> Steps[bool]:
         """Append a step that is urgent, or any step when the lease wants a sign of life."""
         renewing = not self.idle and now > self._appended_at + self._policy.lease_seconds / 3
-        settling = self.idle and step.done > self._done and now > self._appended_at + SETTLE_SECONDS
+        # Also after reports that change nothing: to others they would look like work undone.
+        settling = self.idle and self._unsaved and now > self._appended_at + SETTLE_SECONDS
         if not (step.urgent or renewing or settling):
             return False
         self._ledger = msgspec.structs.replace(
@@ -229,7 +231,7 @@ class Dispatching:
             self.dispatcher.dropped(applied.dropped)
         self.dispatcher.board.tally["claimed"] += sum(len(claim.jobs) for claim in step.claims)
         self._appended_at = now
-        self._done = step.done
+        self._unsaved = False
         for number in [each for each in self._ends if each < step.done]:
             del self._ends[number]
         if step.later:

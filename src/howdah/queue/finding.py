@@ -124,9 +124,13 @@ def _later(queue: str, queue_id: int, job: int, now: Running) -> Steps[Shown | N
             if running is not None:
                 return running
             return msgspec.structs.replace(
-                shown, state="later", where=f"put off until {moment(due)}", due=moment(due)
+                shown, state="later", where=_when(due, now.now), due=moment(due)
             )
     return None
+
+
+def _when(due: float, now: float) -> str:
+    return f"put off until {moment(due)}" if due > now else f"due since {moment(due)}"
 
 
 def _running(shown: Shown, row: int, now: Running) -> Shown | None:

@@ -36,9 +36,16 @@ class Fatal(Cannot):
 class Cancelled(HowdahError):
     """Raised inside a handler whose job was cancelled, or taken away because its lease ended."""
 
+    # A class that is thrown into a thread is made without arguments.
+    def __init__(self, message: str = "the job was called off or taken away") -> None:
+        super().__init__(message)
+
 
 class OutOfTime(HowdahError):
     """Raised inside a handler that has used up its `timeout_seconds`."""
+
+    def __init__(self, message: str = "the job has used up its time") -> None:
+        super().__init__(message)
 
 
 class Options(msgspec.Struct, frozen=True, kw_only=True):

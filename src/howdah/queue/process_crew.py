@@ -39,6 +39,12 @@ class Ended(msgspec.Struct, frozen=True):
     completed: bool = False
 
 
+class Progress(msgspec.Struct, frozen=True):
+    """What a child says while it is at a job."""
+
+    value: bytes
+
+
 class ProcessCrew(SlotCrew):
     """Each slot is a thread that feeds one child process."""
 
@@ -114,20 +120,21 @@ class ProcessCrew(SlotCrew):
 
     def _context(self, assignment: Assignment, row: JobRow) -> JobContext:
         lease = Lease(self._queue, assignment.generation, assignment.ordinal, row.row)
-        handler = self._registry.get(row.kind)
-        limit = handler.options.timeout_seconds if handler is not None else None
-        deadline = None if limit is None else self._clock.monotonic() + limit
-        return JobContext(lease, row, deadline, self._keep)
+        return JobContext(lease, row, None, self._keep)
 
     def _run_one(self, child: _Child, context: JobContext, row: JobRow) -> bytes:
         self._running.add(context, None)
+        handler = self._registry.get(row.kind)
+        limit = handler.options.timeout_seconds if handler is not None else None
         try:
+            child.ready(context.check)
+            if limit is not None:
+                context.deadline = self._clock.monotonic() + limit
             child.begin(context.lease, row)
-            while not child.answers(_LOOK_SECONDS):
-                context.check()
-                if not child.alive:
-                    raise Retry("the process that ran the job died")
-            ended = child.answer()
+            ended = child.answer(context.check)
+            while isinstance(ended, Progress):
+                context.progress(msgspec.json.decode(ended.value))
+                ended = child.answer(context.check)
         except (Cancelled, OutOfTime, Retry):
             child.kill()
             context.completed = True  # it may have been: the database knows
@@ -147,29 +154,37 @@ class _Child:
 
     def __init__(self, app: str) -> None:
         self._app = app
+        self._loaded = False
         self._begin_process()
 
     @property
     def alive(self) -> bool:
         return self._process.is_alive()
 
-    def begin(self, lease: Lease, row: JobRow) -> None:
+    def ready(self, check: Callable[[], None]) -> None:
+        """Wait until the application is loaded; that time is not the job's."""
         if not self.alive:
             self._begin_process()
+        if not self._loaded:
+            self.answer(check)
+            self._loaded = True
+
+    def begin(self, lease: Lease, row: JobRow) -> None:
+        """Hand a job over."""
         try:
             self._pipe.send((lease, row))
         except OSError as error:
             raise Retry("the process that was to run the job died") from error
 
-    def answers(self, seconds: float) -> bool:
-        return self._pipe.poll(seconds)
-
-    def answer(self) -> Ended:
+    def answer(self, check: Callable[[], None]) -> Ended | Progress:
+        """What the child says next; `check` raises when we should not wait any longer."""
+        while not self._pipe.poll(_LOOK_SECONDS):
+            check()
         try:
-            ended: Ended = self._pipe.recv()
-        except EOFError as error:
+            said: Ended | Progress = self._pipe.recv()
+        except (EOFError, OSError) as error:
             raise Retry("the process that ran the job died") from error
-        return ended
+        return said
 
     def kill(self) -> None:
         self._process.kill()
@@ -188,21 +203,26 @@ class _Child:
         self._process = context.Process(target=_serve, args=(self._app, theirs), daemon=True)
         self._process.start()
         theirs.close()
+        self._loaded = False
 
 
 def _serve(app: str, pipe: Connection) -> None:
     """The child: import the application, then run what comes through the pipe."""
     registry: Registry = load_app(app).registry
+    pipe.send(Ended())  # ready
     while True:
         try:
             lease, row = pipe.recv()
         except EOFError:
             return
-        pipe.send(_run_here(registry, lease, row))
+        pipe.send(_run_here(registry, lease, row, pipe))
 
 
-def _run_here(registry: Registry, lease: Lease, row: JobRow) -> Ended:
-    context = JobContext(lease, row, None, lambda *_: None)
+def _run_here(registry: Registry, lease: Lease, row: JobRow, pipe: Connection) -> Ended:
+    def tell(_job: int, _final: bool, value: Any) -> None:
+        pipe.send(Progress(msgspec.json.encode(value)))
+
+    context = JobContext(lease, row, None, tell)
     token = entering(context)
     try:
         handler = registry.get(row.kind)
