@@ -25,9 +25,9 @@ class Driver:
     def execute(self, query: Query) -> Rows:
         """Run one statement and return its rows."""
         try:
-            with self._cursor() as cursor:
-                cursor.execute(query.statement.encoded, query.values)
-                return cursor.fetchall() if cursor.description else []
+            cursor = self._cursor()
+            cursor.execute(query.statement.encoded, query.values)
+            return cursor.fetchall() if _has_rows(cursor) else []
         except psycopg.Error as error:
             raise from_database(error) from error
 
@@ -38,7 +38,7 @@ class Driver:
                 cursors = [self._cursor() for _ in queries]
                 for cursor, query in zip(cursors, queries, strict=True):
                     cursor.execute(query.statement.encoded, query.values)
-            return cursors[-1].fetchall() if cursors and cursors[-1].description else []
+            return cursors[-1].fetchall() if cursors and _has_rows(cursors[-1]) else []
         except psycopg.Error as error:
             raise from_database(error) from error
 
@@ -62,9 +62,9 @@ class AsyncDriver:
     async def execute(self, query: Query) -> Rows:
         """Run one statement and return its rows."""
         try:
-            async with self._cursor() as cursor:
-                await cursor.execute(query.statement.encoded, query.values)
-                return await cursor.fetchall() if cursor.description else []
+            cursor = self._cursor()
+            await cursor.execute(query.statement.encoded, query.values)
+            return await cursor.fetchall() if _has_rows(cursor) else []
         except psycopg.Error as error:
             raise from_database(error) from error
 
@@ -75,7 +75,7 @@ class AsyncDriver:
                 cursors = [self._cursor() for _ in queries]
                 for cursor, query in zip(cursors, queries, strict=True):
                     await cursor.execute(query.statement.encoded, query.values)
-            return await cursors[-1].fetchall() if cursors and cursors[-1].description else []
+            return await cursors[-1].fetchall() if cursors and _has_rows(cursors[-1]) else []
         except psycopg.Error as error:
             raise from_database(error) from error
 
@@ -93,3 +93,8 @@ def _autocommits(connection: psycopg.Connection[Any] | psycopg.AsyncConnection[A
     """Whether each statement is a transaction of its own at this moment."""
     idle = psycopg.pq.TransactionStatus.IDLE
     return connection.autocommit and connection.info.transaction_status is idle
+
+
+def _has_rows(cursor: psycopg.Cursor[Row] | psycopg.AsyncCursor[Row]) -> bool:
+    """Whether its statement returns rows; `description` would make an object a column to say so."""
+    return cursor.pgresult is not None and cursor.pgresult.nfields > 0
