@@ -220,7 +220,7 @@ class Lane:
                 settled.retried += 1
                 self._again(item, outcome, back, now)
             else:
-                self._refuse(item, outcome, settled, now)
+                self._refuse(item, outcome, settled, back, now)
         for key, held in back.items():
             self._put_back(key, held, settled)
         return settled
@@ -268,7 +268,9 @@ class Lane:
         doubled = self._backoff.first_seconds * 2.0 ** min(tries - 1, 60)
         return min(doubled, self._backoff.most_seconds) * (0.5 + self._random.random() / 2)
 
-    def _refuse(self, item: Item, outcome: Outcome, settled: Settled, now: float) -> None:
+    def _refuse(
+        self, item: Item, outcome: Outcome, settled: Settled, back: dict[str, _Held], now: float
+    ) -> None:
         if outcome.verdict is Verdict.POISON:
             item.tries += 1
             item.attempts += 1
@@ -284,6 +286,7 @@ class Lane:
         settled.parked.append(item)
         if item.key is not None and self._policy is not Policy.SKIP:
             self._parked[item.key] = False
+            back.setdefault(item.key, _Held((), now))  # what is held behind it is set aside too
 
     def _put_back(self, key: str, held: _Held, settled: Settled) -> None:
         """What failed or was held goes before what was held already, or is set aside."""

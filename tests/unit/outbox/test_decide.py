@@ -110,6 +110,25 @@ def test_block_and_park_set_the_whole_key_aside() -> None:
         assert [item.id for item in settled.parked] == [1, 2]
 
 
+def test_what_is_held_is_set_aside_with_a_probe_that_fails_for_good() -> None:
+    target = lane(Policy.PARK)
+    made = filled(target, "a", "a")
+    target.settle(target.next_batch(0.0, 3, 1000), [RETRY, HELD], 0.0)
+    probe = target.next_batch(9.0, 3, 1000)
+    assert ids(probe) == [1]
+    target.settle(probe, [POISON], 9.0)
+    assert states(made) == [State.PARKING, State.PARKING]
+    assert target.next_batch(99.0, 3, 1000) == []
+
+
+def test_what_waits_for_the_next_call_is_set_aside_with_the_one_before() -> None:
+    target = lane(Policy.BLOCK, pipelines=False)
+    made = filled(target, "a", "a")
+    target.settle(target.next_batch(0.0, 3, 1000), [POISON], 0.0)
+    assert states(made) == [State.PARKING, State.PARKING]
+    assert target.next_batch(99.0, 3, 1000) == []
+
+
 def test_skip_sets_only_the_one_aside() -> None:
     target = lane(Policy.SKIP)
     made = filled(target, "a", "a")
@@ -180,7 +199,7 @@ def finish(world: World) -> None:
     raise AssertionError(f"not finished: {world.table} {world.lane.parked_keys}")
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=600, deadline=None)
 @given(
     keys=KEYS,
     steps=STEPS,
