@@ -17,7 +17,7 @@ import msgspec
 from howdah.driver import Steps
 from howdah.log import Position
 from howdah.log import store as log_store
-from howdah.queue import cron, store
+from howdah.queue import cron, record, store
 from howdah.queue.decide import Dispatcher
 from howdah.queue.model import Claim, Revoke, Settlement, Step
 from howdah.queue.policy import QueuePolicy
@@ -82,8 +82,8 @@ class Dispatching:
         yield from store.at_home(self.queue)
         newest = yield from store.newest(self.queue)
         self._ledger = yield from store.take_over(self.queue, newest)
-        record = yield from store.record(self.queue, self._queue_id, self._ledger)
-        self.dispatcher = rebuild(self._policy, record, self._ledger.now)
+        found = yield from record.read(self.queue, self._queue_id, self._ledger)
+        self.dispatcher = rebuild(self._policy, found, self._ledger.now)
         self._ends = {0: self._ledger.done, 1: self._ledger.read}
         self._window = 1
         if self._ledger.upto is not None:

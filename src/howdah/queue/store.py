@@ -20,14 +20,7 @@ from howdah.queue.cron import Schedule
 from howdah.queue.model import (
     LATER,
     Claim,
-    ClaimRow,
-    Hold,
     Job,
-    Page,
-    Pause,
-    RateState,
-    Record,
-    Registered,
     Report,
     Settlement,
     Step,
@@ -86,35 +79,35 @@ _HEADERS = msgspec.json.Decoder(Headers)
 
 def open_queue(queue: str) -> Steps[int]:
     """The queue's id; `BadInput` when there is none."""
-    ((queue_id,),) = yield _plain("open_queue")(queue=queue)
+    ((queue_id,),) = yield plain("open_queue")(queue=queue)
     return int(queue_id)
 
 
 def at_home(queue: str) -> Steps[None]:
     """`PositionLost` for a queue that was restored or copied here from another database."""
-    yield _plain("at_home")(queue=queue)
+    yield plain("at_home")(queue=queue)
 
 
 def newest(queue: str) -> Steps[Ledger]:
     """The newest row of the ledger."""
-    (row,) = yield _plain("newest")(queue=queue)
+    (row,) = yield plain("newest")(queue=queue)
     return Ledger(**dict(zip(Ledger.__struct_fields__, row, strict=True)))
 
 
 def elect(queue: str) -> Steps[bool]:
     """Ask to be the queue's dispatcher as far as sessions go; it is a hint, not a right."""
-    ((elected,),) = yield _plain("elect")(queue=queue)
+    ((elected,),) = yield plain("elect")(queue=queue)
     return bool(elected)
 
 
 def resign(queue: str) -> Steps[None]:
     """Let another session be the dispatcher."""
-    yield _plain("resign")(queue=queue)
+    yield plain("resign")(queue=queue)
 
 
 def look(queue: str, read: str, heard: str) -> Steps[Look]:
     """Look at both logs at once; takes no transaction id."""
-    asked = _named(
+    asked = named(
         "look", jobs=f"howdah.log_jobs_{queue}$peek", reports=f"howdah.log_reports_{queue}$peek"
     )(jobs_seen=read, heard=heard)
     rows = yield from _unmoved(asked)
@@ -133,7 +126,7 @@ def jobs_page(
 ) -> Steps[list[Job]]:
     """The next jobs of a window, in order; with payloads of up to `carried_bytes`."""
     rows = yield from _unmoved(
-        _named("jobs_page", function=f"howdah.log_jobs_{queue}$page")(
+        named("jobs_page", function=f"howdah.log_jobs_{queue}$page")(
             seen=seen, upto=upto, last_id=last_id, max_rows=max_rows, carried_bytes=carried_bytes
         )
     )
@@ -201,7 +194,7 @@ def reports(queue: str, heard: str, upto: str) -> Steps[list[Report]]:
     last_id = 0
     while True:
         rows = yield from _unmoved(
-            _named("reports_page", function=f"howdah.log_reports_{queue}$page")(
+            named("reports_page", function=f"howdah.log_reports_{queue}$page")(
                 seen=heard, upto=upto, last_id=last_id, max_rows=_PAGE_ROWS
             )
         )
@@ -223,7 +216,7 @@ def due(queue: str, after: Due, upto: float, max_rows: int) -> Steps[tuple[list[
 
     They count from when they were due: one scheduled long ago must not outrank every priority.
     """
-    rows = yield _plain("due")(
+    rows = yield plain("due")(
         queue=queue, since=after.at, after=after.row, upto=upto, max_rows=max_rows
     )
     jobs = jobs_of(
@@ -238,13 +231,13 @@ def due(queue: str, after: Due, upto: float, max_rows: int) -> Steps[tuple[list[
 
 def next_due(queue: str) -> Steps[float | None]:
     """When the oldest row of the later tables is due, or was."""
-    ((at,),) = yield _plain("next_due")(queue=queue)
+    ((at,),) = yield plain("next_due")(queue=queue)
     return None if at is None else float(at)
 
 
 def parked(queue_id: int, key: str, max_rows: int) -> Steps[list[Job]]:
     """The parked jobs of a key, in order."""
-    rows = yield _plain("parked_rows")(queue_id=queue_id, key=key, max_rows=max_rows)
+    rows = yield plain("parked_rows")(queue_id=queue_id, key=key, max_rows=max_rows)
     return jobs_of(rows, 0)
 
 
@@ -259,8 +252,8 @@ def append(queue: str, ledger: Ledger, step: Step, *, lease_seconds: float) -> S
     if parts is None:
         yield appended
         return Applied()
-    limit = _plain("not_for_long")(milliseconds=str(int(lease_seconds * 1000)))
-    rows = yield Batch((limit, appended, _plain("apply")(queue=queue, parts=parts)))
+    limit = plain("not_for_long")(milliseconds=str(int(lease_seconds * 1000)))
+    rows = yield Batch((limit, appended, plain("apply")(queue=queue, parts=parts)))
     settled, dropped, busy = rows[0]
     return Applied(settled=_settlements(settled), dropped=tuple(dropped), busy=_settlements(busy))
 
@@ -326,7 +319,7 @@ def _placed(job: Job) -> dict[str, Any]:
 def _appending(queue: str, ledger: Ledger, step: Step) -> Query:
     half = (ledger.generation >> _HALF) & 1
     rates = msgspec.json.encode(step.rates).decode() if step.rates else None
-    return _named(
+    return named(
         "append",
         ledger=f"howdah.queue_{queue}$ledger${half}",
         other=f"howdah.queue_{queue}$ledger${half ^ 1}",
@@ -372,81 +365,6 @@ def _attempts(claim: Claim) -> str | None:
     return arrays.of_numbers(each + 1 for each in used) if any(used) else None
 
 
-# What a new dispatcher starts from.
-
-
-def record(queue: str, queue_id: int, ledger: Ledger) -> Steps[Record]:
-    """Everything durable about a queue whose ledger nobody else can append to any more.
-
-    Window 1 is what lies between `done` and `read`; window 2, if there is one, is the window that
-    was being read.
-    """
-    kept = yield _halves("record_ledger", queue, ledger)
-    claims = yield _halves("record_claims", queue, ledger)
-    settled = yield _halves("record_settled", queue, ledger)
-    holds = yield _plain("record_holds")(queue_id=queue_id)
-    keys = yield _plain("record_parked_keys")(queue_id=queue_id)
-    pauses = yield _plain("record_pauses")(queue_id=queue_id)
-    workers = yield _plain("record_workers")(queue_id=queue_id)
-    pages = yield from _read_pages(queue, ledger)
-    heard = yield from reports(queue, ledger.done, ledger.heard)
-    named = [row for _, _, _, rows, _ in claims for row in rows]
-    outside = yield _plain("outside")(queue=queue, rows=named)
-    return Record(
-        generation=ledger.generation,
-        floor=ledger.floor,
-        claims=[ClaimRow(*row) for row in claims],
-        jobs=pages,
-        outside=jobs_of(outside, 0),
-        reports=heard,
-        moved=frozenset(row for _, moved, _, _ in kept for row in moved or ()),
-        revoked=frozenset(tuple(each[:3]) for each in settled if each[3]),
-        settled=frozenset(tuple(each[:3]) for each in settled if not each[3]),
-        holds=[Hold(*row) for row in holds],
-        parked_keys=frozenset(key for (key,) in keys),
-        paused=[Pause(*row) for row in pauses],
-        workers=[
-            Registered(name, slots, frozenset(kinds) if kinds is not None else None, at)
-            for name, slots, kinds, at in workers
-        ],
-        rates=[_rates(rates) for _, _, rates, _ in kept if rates is not None],
-    )
-
-
-def _read_pages(queue: str, ledger: Ledger) -> Steps[list[Page]]:
-    """The job rows that the last dispatcher had read and not finished with."""
-    pages: list[Page] = []
-    last_id = 0
-    while True:
-        jobs = yield from jobs_page(queue, 1, ledger.done, ledger.read, last_id, _PAGE_ROWS)
-        pages.append(Page(1, jobs, len(jobs) < _PAGE_ROWS))
-        if pages[-1].complete:
-            break
-        last_id = jobs[-1].row
-    last_id = 0
-    while ledger.upto is not None and last_id < ledger.last_id:
-        jobs = yield from jobs_page(queue, 2, ledger.read, ledger.upto, last_id, _PAGE_ROWS)
-        read = [job for job in jobs if job.row <= ledger.last_id]
-        pages.append(Page(2, read, False))
-        last_id = jobs[-1].row if jobs else ledger.last_id
-    return pages
-
-
-def _rates(text: str) -> dict[str, RateState]:
-    return msgspec.json.decode(text, type=dict[str, RateState])
-
-
-def _halves(block: str, queue: str, ledger: Ledger) -> Query:
-    part = {"record_ledger": "ledger", "record_claims": "claim", "record_settled": "settled"}[block]
-    names = {
-        "record_ledger": ("ledger", "other"),
-        "record_claims": ("claims", "other_claims"),
-        "record_settled": ("settled", "other_settled"),
-    }[block]
-    tables = {name: f"howdah.queue_{queue}${part}${half}" for half, name in enumerate(names)}
-    return _named(block, **tables)(floor=ledger.floor)
-
-
 # Schedules, counts, maintenance.
 
 
@@ -460,7 +378,7 @@ class Planned(msgspec.Struct, frozen=True):
 
 def schedules(queue_id: int) -> Steps[list[Planned]]:
     """The schedules of a queue."""
-    rows = yield _plain("schedules")(queue_id=queue_id)
+    rows = yield plain("schedules")(queue_id=queue_id)
     return [
         Planned(name, Schedule(expression=expression, zone=zone, catch_up=catch_up), upto)
         for name, expression, zone, catch_up, upto in rows
@@ -469,23 +387,23 @@ def schedules(queue_id: int) -> Steps[list[Planned]]:
 
 def fire(queue: str, schedule: str, fire_at: float) -> Steps[int | None]:
     """Fire a schedule once: its job, or None when it has fired already."""
-    ((job,),) = yield _plain("fire")(queue=queue, schedule=schedule, fire_at=fire_at)
+    ((job,),) = yield plain("fire")(queue=queue, schedule=schedule, fire_at=fire_at)
     return None if job is None else int(job)
 
 
 def dealt(queue_id: int, schedule: str, upto: float) -> Steps[None]:
     """Remember up to when a schedule is dealt with."""
-    yield _plain("dealt")(queue_id=queue_id, schedule=schedule, upto=upto)
+    yield plain("dealt")(queue_id=queue_id, schedule=schedule, upto=upto)
 
 
 def count(queue_id: int, counts: dict[str, Any]) -> Steps[None]:
     """Append what was counted."""
-    yield _plain("count")(queue_id=queue_id, counts=msgspec.json.encode(counts).decode())
+    yield plain("count")(queue_id=queue_id, counts=msgspec.json.encode(counts).decode())
 
 
 def maintain(queue: str) -> Steps[list[Row]]:
     """Empty what is over."""
-    return (yield _plain("maintain_queue")(queue=queue))
+    return (yield plain("maintain_queue")(queue=queue))
 
 
 def _with_job(headers: str | None, job: int) -> str:
@@ -503,10 +421,12 @@ def _unmoved(asked: Query) -> Steps[list[Row]]:
 
 
 @functools.lru_cache(maxsize=64)
-def _plain(block: str) -> Statement:
+def plain(block: str) -> Statement:
+    """A block of dispatch.sql as it stands."""
     return statement(_DISPATCH, block)
 
 
 @functools.lru_cache(maxsize=256)
-def _named(block: str, **identifiers: str) -> Statement:
+def named(block: str, **identifiers: str) -> Statement:
+    """A block of dispatch.sql with its tables and functions."""
     return statement(_DISPATCH, block, **identifiers)  # type: ignore[arg-type] # names of tables only
