@@ -750,8 +750,7 @@ AS $$
 DECLARE
     its howdah.log;
     inserts text;
-    waiting text;
-    finished text;
+    probes text;
     branches text;
     unmoved text;
 BEGIN
@@ -763,10 +762,14 @@ BEGIN
                 VALUES (topic, key, headers, payload) RETURNING id INTO emitted;$sql$,
             t.name, t.segment), '' ORDER BY t.segment) FILTER (WHERE t.segment IS NOT NULL),
         string_agg(format($sql$
-            EXISTS (SELECT FROM howdah.%1$I AS s WHERE s.xid >= first AND s.xid < beyond
-                    AND pg_visible_in_snapshot(s.xid, upto))$sql$, t.name), ' OR '),
-        string_agg(format($sql$
-            EXISTS (SELECT FROM howdah.%1$I AS s WHERE s.xid = ANY (ended))$sql$, t.name), ' OR '),
+            IF NOT waiting AND pg_relation_size(%2$s::oid::regclass) > 0 THEN
+                waiting := EXISTS (SELECT FROM howdah.%1$I AS s
+                                   WHERE s.xid >= first AND s.xid < beyond
+                                     AND pg_visible_in_snapshot(s.xid, upto));
+                IF NOT waiting AND ended <> '{}' THEN
+                    waiting := EXISTS (SELECT FROM howdah.%1$I AS s WHERE s.xid = ANY (ended));
+                END IF;
+            END IF;$sql$, t.name, to_regclass('howdah.' || t.name)::oid), ''),
         string_agg(format($sql$
             SELECT id, %2$s AS segment, ctid AS tid, topic, key, headers, payload, at
             FROM howdah.%1$I
@@ -779,7 +782,7 @@ BEGIN
         format('(SELECT l.shape = %s FROM howdah.log AS l WHERE l.log_id = %s)', its.shape, its.log_id)
         || string_agg(format(' AND to_regclass(%L) = %s::regclass',
                              'howdah.' || t.name, to_regclass('howdah.' || t.name)::oid), '')
-    INTO inserts, waiting, finished, branches, unmoved
+    INTO inserts, probes, branches, unmoved
     FROM howdah.log_tables(its.log_id, its.name) AS t;
     EXECUTE format($ddl$
         CREATE OR REPLACE FUNCTION howdah.%1$I(topic text, key text, payload bytea, headers jsonb)
@@ -824,8 +827,12 @@ BEGIN
             END IF;
             ended := ARRAY(SELECT r.xid FROM pg_snapshot_xip(seen) AS r (xid)
                            WHERE pg_visible_in_snapshot(r.xid, upto));
-            waiting := CASE WHEN %4$s THEN %5$s ELSE howdah.log_moved(%2$L) END
-                OR (ended <> '{}' AND (%6$s));
+            -- Only tables that hold anything are asked: to begin a query on each would cost more than
+            -- all else. An empty one cannot have lost rows that were visible in `upto`.
+            %5$s
+            IF (%4$s) IS NOT TRUE THEN
+                PERFORM howdah.log_moved(%2$L);
+            END IF;
             IF waiting THEN
                 -- Where a long window may end: a page sorts what is left of its window.
                 mark := (SELECT t.snapshot FROM howdah.log_turn AS t
@@ -834,7 +841,7 @@ BEGIN
                          ORDER BY t.beyond LIMIT 1);
             END IF;
         END
-        $body$ $ddl$, 'log_' || its.name || '$peek', its.name, its.log_id, unmoved, waiting, finished);
+        $body$ $ddl$, 'log_' || its.name || '$peek', its.name, its.log_id, unmoved, probes);
     EXECUTE format($ddl$
         CREATE OR REPLACE FUNCTION howdah.%1$I(
             seen pg_snapshot, upto pg_snapshot, since bigint, max_rows int, payloads boolean,
