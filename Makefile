@@ -41,10 +41,12 @@ contract: $(READY) ## who may import whom
 docs: $(READY) ## regenerate what is generated: rule pages, command line reference
 	@$(BIN)/python docs/generate.py
 
-bench: $(READY) ## collector time and memory at 1,000 and 100,000 relations; minutes, run it alone
+BENCHES ?= snapshot log outbox queue
+
+bench: $(READY) ## Howdah beside other systems and bare statements; BENCHES=queue for one; alone
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check \
 	  --constraint constraints.txt --editable '.[bench]'
-	@$(BIN)/howdah bench snapshot
+	@for each in $(BENCHES); do $(BIN)/howdah bench $$each || exit $$?; done
 
 soak: $(READY) ## the long random runs
 	@$(BIN)/pytest -m soak --override-ini addopts="--strict-markers"
