@@ -65,18 +65,14 @@ def _read_pages(queue: str, ledger: store.Ledger) -> Steps[list[Page]]:
     pages: list[Page] = []
     last_id = 0
     while True:
-        jobs = yield from store.jobs_page(
-            queue, 1, ledger.done, ledger.read, last_id, store.PAGE_ROWS
-        )
-        pages.append(Page(1, jobs, len(jobs) < store.PAGE_ROWS))
+        jobs = yield from store.jobs_page(queue, 1, ledger.done, ledger.read, last_id, PAGE_ROWS)
+        pages.append(Page(1, jobs, len(jobs) < PAGE_ROWS))
         if pages[-1].complete:
             break
         last_id = jobs[-1].row
     last_id = 0
     while ledger.upto is not None and last_id < ledger.last_id:
-        jobs = yield from store.jobs_page(
-            queue, 2, ledger.read, ledger.upto, last_id, store.PAGE_ROWS
-        )
+        jobs = yield from store.jobs_page(queue, 2, ledger.read, ledger.upto, last_id, PAGE_ROWS)
         read = [job for job in jobs if job.row <= ledger.last_id]
         pages.append(Page(2, read, False))
         last_id = jobs[-1].row if jobs else ledger.last_id
