@@ -40,6 +40,7 @@ class Claiming:
         One claim at a time to the least busy worker: first to free slots, then ahead.
         """
         ordinal = 0
+        self._roster.listen(now)
         for ahead in (False, True):
             for worker, jobs in self._given(now, ahead=ahead):
                 self._roster.gave(worker, now)
@@ -53,11 +54,11 @@ class Claiming:
         ready.begin_pass()
         workers = [w for w in self._roster.takers() if w.room(ahead=ahead) > 0]
         slots = sum(worker.room(ahead=ahead) for worker in workers)
-        heap = [(worker.load, worker.name, worker) for worker in workers]
+        heap = [(worker.quiet, worker.load, worker.name, worker) for worker in workers]
         heapify(heap)
-        kinds = heap[0][2].kinds if heap else None
+        kinds = heap[0][3].kinds if heap else None
         while heap and len(ready):
-            _, name, worker = heappop(heap)
+            quiet, _, name, worker = heappop(heap)
             if worker.kinds != kinds:  # what was blocked for others may not be for this one
                 ready.begin_pass()
                 kinds = worker.kinds
@@ -68,7 +69,7 @@ class Claiming:
             yield worker, jobs
             slots = max(1, slots - 1)
             if worker.room(ahead=ahead) > 0:
-                heappush(heap, (worker.load, name, worker))
+                heappush(heap, (quiet, worker.load, name, worker))
 
     def _fill(self, worker: Worker, share: int, now: float) -> list[Job]:
         """One claim: runs of jobs until its time is full."""
@@ -105,10 +106,10 @@ class Claiming:
         most = min(policy.of(bucket.kind).batch_max, max(share, few)) - held
         fits = self._durations.size(bucket.kind, seconds, max(0, most))
         if held:
-            return 0 if bucket.alone else min(room, fits)
+            return 0 if bucket.alone or worker.quiet else min(room, fits)
         if worker.room(ahead=False) <= 0 and not self._fast(bucket.kind):
             return BLOCKED
-        return 1 if bucket.alone else min(room, max(1, fits))
+        return 1 if bucket.alone or worker.quiet else min(room, max(1, fits))
 
     def _allowed(self, bucket: Bucket, worker: Worker, now: float) -> int:
         """How many may start by the worker's kinds, the pauses and the limits."""

@@ -17,7 +17,17 @@ FORGET_SECONDS = 3600.0  # a lost worker may come back within this time
 class Worker:
     """One worker process. `lost` until it reports again."""
 
-    __slots__ = ("claims", "draining", "kinds", "lease_until", "lost", "name", "seen_at", "slots")
+    __slots__ = (
+        "claims",
+        "draining",
+        "kinds",
+        "lease_until",
+        "lost",
+        "name",
+        "quiet",
+        "seen_at",
+        "slots",
+    )
 
     def __init__(self, told: Registered) -> None:
         self.name = told.worker
@@ -26,11 +36,17 @@ class Worker:
         self.claims = 0
         self.draining = False
         self.lost = False
+        self.quiet = False
         self.seen_at = told.at
         self.lease_until = 0.0
 
     def room(self, *, ahead: bool) -> int:
-        """How many claims more it may get; `ahead` of its slots, as many again."""
+        """How many claims more it may get; `ahead` of its slots, as many again.
+
+        One that has said nothing for a lease may be idle or dead: one job will tell.
+        """
+        if self.quiet:
+            return 1 - self.claims
         return (2 * self.slots if ahead else self.slots) - self.claims
 
     @property
@@ -122,3 +138,8 @@ class Roster:
     def takers(self) -> list[Worker]:
         """Those that may get claims."""
         return [w for w in self._workers.values() if w.slots and not (w.lost or w.draining)]
+
+    def listen(self, now: float) -> None:
+        """Find out who has said nothing for a lease."""
+        for worker in self._workers.values():
+            worker.quiet = worker.seen_at + self._lease < now
