@@ -25,6 +25,7 @@ def fill(logged: Logged, rows: int, *, size: int = 20, key: str = "k") -> None:
     )
 
 
+@pytest.mark.postgres(newest=True)
 def test_a_large_transaction_comes_in_pages_and_in_order(logged: Logged) -> None:
     consumer = logged.consumer()
     fill(logged, MANY)
@@ -133,6 +134,7 @@ def test_a_long_backlog_is_read_from_mark_to_mark(logged: Logged) -> None:
     assert len({upto for upto, _ in windows}) == 5
 
 
+@pytest.mark.postgres(newest=True)
 def test_an_open_bulk_load_does_not_slow_the_poll(logged: Logged) -> None:
     """Its rows are in the index; a poll that looked at them each time would take as long as they
     are many."""

@@ -30,6 +30,7 @@ def orders() -> list[str]:
     return merged
 
 
+@pytest.mark.postgres(newest=True)
 @pytest.mark.parametrize("isolation", ["read committed", "repeatable read"])
 def test_a_late_writer_into_an_old_segment_in_every_order(logged: Logged, isolation: str) -> None:
     consumer = logged.consumer()
@@ -164,6 +165,7 @@ def test_the_ring_grows_rather_than_stops(logged: Logged) -> None:
     assert logged.drain(logged.consumer()) == [*"01234", "into the new one"]
 
 
+@pytest.mark.postgres(newest=True)
 def test_a_full_ring_says_so(database: Database) -> None:
     logged = Logged(database, segments=64)
     logged.consumer()

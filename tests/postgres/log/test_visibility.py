@@ -29,6 +29,7 @@ def test_commits_out_of_the_order_of_ids(logged: Logged) -> None:
     assert logged.drain(consumer) == []
 
 
+@pytest.mark.postgres(newest=True)
 def test_every_interleaving_of_two_writers_and_a_reader(logged: Logged) -> None:
     """Two emits and a commit each, a read after every step: all, once, each writer in order."""
     consumer = logged.consumer()
@@ -125,6 +126,7 @@ MOVES = st.lists(
 )
 
 
+@pytest.mark.postgres(newest=True)
 @settings(
     max_examples=25,
     deadline=None,
