@@ -183,10 +183,10 @@ def page(log: str, position: Position, max_rows: int, max_bytes: int) -> Steps[P
         max_bytes=max_bytes,
     )
     return Page(
-        records=tuple([_record(*row[:7]) for row in rows]),
+        records=tuple([_record(*row) for row in rows]),
         seen=position.seen,
         upto=position.upto,
-        complete=len(rows) < max_rows and not (rows and rows[-1][7]),
+        complete=len(rows) < max_rows and sum(len(row[5]) for row in rows) < max_bytes,
     )
 
 

@@ -40,7 +40,7 @@ FROM {function}(%(seen)s::text::pg_snapshot) AS p;
 
 -- name: page
 -- purpose: the next records of the open window
-SELECT p.id, p.shard, p.topic, p.key, p.headers::text, p.payload, date_part('epoch', p.at), p.more
+SELECT p.id, p.shard, p.topic, p.key, p.headers::text, p.payload, date_part('epoch', p.at)
 FROM {function}(%(seen)s::text::pg_snapshot, %(upto)s::text::pg_snapshot, %(last_id)s::bigint,
             %(max_rows)s::int, true, %(max_bytes)s::bigint) AS p;
 

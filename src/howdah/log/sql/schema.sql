@@ -848,10 +848,11 @@ BEGIN
             max_bytes bigint DEFAULT 9223372036854775807)
         RETURNS TABLE (
             id bigint, segment int, tid tid, shard smallint, topic text, key text, headers jsonb,
-            payload bytea, at timestamptz, more boolean)
+            payload bytea, at timestamptz)
         LANGUAGE plpgsql VOLATILE
         SET search_path = pg_catalog, pg_temp
         SET enable_seqscan = off SET enable_bitmapscan = off SET plan_cache_mode = force_generic_plan
+        SET work_mem = '64MB' -- a page is sorted, and kept once more until it is sent
         AS $body$
         #variable_conflict use_column
         DECLARE
@@ -863,25 +864,28 @@ BEGIN
             IF NOT howdah.log_reached(upto) THEN
                 PERFORM howdah.log_ahead(%2$L, upto);
             END IF;
+            IF max_bytes = 9223372036854775807 THEN
+                RETURN QUERY
+                SELECT p.id, p.segment, p.tid, (%5$s)::smallint, p.topic, p.key, p.headers,
+                       CASE WHEN payloads THEN p.payload END, p.at
+                FROM (%4$s) AS p;
+                RETURN;
+            END IF;
             RETURN QUERY
-            -- A shard is a hash of the key; events without one have no order, so ids spread them.
-            SELECT p.id, p.segment, p.tid,
-                   (coalesce(hashtextextended(p.key, 0), p.id) & 32767)::smallint,
-                   p.topic, p.key, p.headers,
-                   CASE WHEN payloads THEN p.payload END, p.at, p.more
-            FROM (
-                SELECT n.*, lead(true) OVER by_id IS TRUE AS more,
-                       coalesce(sum(octet_length(n.payload)) OVER (
-                           by_id ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING), 0) AS before
-                FROM (SELECT * FROM (%4$s) AS every_row
-                      WHERE (SELECT CASE WHEN %3$s THEN true ELSE howdah.log_moved(%2$L) END)
-                      ORDER BY every_row.id LIMIT max_rows) AS n
-                WINDOW by_id AS (ORDER BY n.id)
-            ) AS p
+            SELECT p.id, p.segment, p.tid, (%5$s)::smallint, p.topic, p.key, p.headers,
+                   CASE WHEN payloads THEN p.payload END, p.at
+            FROM (SELECT n.*, sum(octet_length(n.payload)) OVER (ORDER BY n.id ROWS UNBOUNDED PRECEDING)
+                              - octet_length(n.payload) AS before
+                  FROM (%4$s) AS n) AS p
             WHERE p.before < max_bytes
             ORDER BY p.id;
         END
-        $body$ $ddl$, 'log_' || its.name || '$page', its.name, unmoved, branches);
+        $body$ $ddl$, 'log_' || its.name || '$page', its.name, unmoved, format($sql$
+            SELECT * FROM (%s) AS every_row
+            WHERE (SELECT CASE WHEN %s THEN true ELSE howdah.log_moved(%L) END)
+            ORDER BY every_row.id LIMIT max_rows$sql$, branches, unmoved, its.name),
+        -- A shard is a hash of the key; events without one have no order, so ids spread them.
+        'coalesce(hashtextextended(p.key, 0), p.id) & 32767');
     PERFORM howdah.log_grant_functions(its.name);
 END
 $$;
@@ -911,13 +915,16 @@ BEGIN
             EXIT WHEN NOT look.waiting;
             now_at.upto := look.upto;
         END IF;
-        -- One row more than asked for tells whether the page ends its window.
+        -- One row more than asked for, or payloads that fill the page: its window may go on.
         RETURN QUERY EXECUTE format(
-            'SELECT CASE WHEN more THEN format(''%%s/%%s/%%s/%%s'', $5, $1, $2, id)'
-            '            ELSE format(''%%s/%%s//0'', $5, $2) END,'
+            'SELECT CASE WHEN number = total AND total <= $4 AND bytes < $6'
+            '            THEN format(''%%s/%%s//0'', $5, $2)'
+            '            ELSE format(''%%s/%%s/%%s/%%s'', $5, $1, $2, id) END,'
             ' id, topic, key, headers, payload, at'
-            ' FROM howdah.%I($1, $2, $3, $4 + 1, true, $6) ORDER BY id LIMIT $4',
-            'log_' || log || '$page')
+            ' FROM (SELECT *, row_number() OVER (ORDER BY id) AS number, count(*) OVER () AS total,'
+            '              sum(octet_length(payload)) OVER () AS bytes'
+            '       FROM howdah.%I($1, $2, $3, $4 + 1, true, $6)) AS page'
+            ' ORDER BY id LIMIT $4', 'log_' || log || '$page')
         USING now_at.seen, now_at.upto, now_at.last_id, max_rows, now_at.generation, max_bytes;
         EXIT WHEN FOUND;
         -- The window had no more rows: go on with the next.
