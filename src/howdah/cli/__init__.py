@@ -10,6 +10,7 @@ import os
 import sys
 from typing import Annotated, NoReturn
 
+import psycopg
 import typer
 
 from howdah import __version__
@@ -26,7 +27,7 @@ from howdah.cli import (
     snapshot,
     watch,
 )
-from howdah.errors import HowdahError
+from howdah.errors import HowdahError, from_database
 
 COULD_NOT_RUN = 2
 
@@ -81,6 +82,10 @@ def main() -> None:
     except BrokenPipeError:  # `howdah check | head`: the reader has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(0)
+    except psycopg.Error as error:
+        if os.environ.get("HOWDAH_DEBUG"):
+            raise
+        _complain(str(from_database(error)))
     except Exception as error:  # the last resort: a bug must not end in a traceback
         if os.environ.get("HOWDAH_DEBUG"):
             raise
