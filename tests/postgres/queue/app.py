@@ -15,7 +15,7 @@ import msgspec
 import psycopg
 
 from howdah.errors import Superseded
-from howdah.queue import Allowance, Backoff, JobContext, Limit, Queue, WorkerOptions
+from howdah.queue import Allowance, Backoff, Cancelled, JobContext, Limit, Queue, WorkerOptions
 
 DSN = os.environ.get("HOWDAH_TEST_DSN", "")
 SOON = Backoff(base_seconds=0.1, jitter="none")
@@ -71,11 +71,18 @@ def narrow(n: int, ctx: JobContext, seconds: float = 0.0) -> None:
 def stubborn(n: int, ctx: JobContext) -> None:
     """Wait for the test to release it, whatever happens; then complete in a transaction."""
     begin(n, ctx)
-    try:
+
+    def complete() -> None:
         with psycopg.connect(DSN) as own:
             own.execute("SELECT pg_advisory_xact_lock_shared(%s)", (n,))
             ctx.complete_in(own)
             own.execute("INSERT INTO effects VALUES (%s, %s)", (n, ctx.attempt))
+
+    try:
+        try:
+            complete()
+        except Cancelled:  # it does not listen
+            complete()
     except Superseded:
         connection().execute("INSERT INTO refused VALUES (%s, %s)", (n, ctx.attempt))
         raise

@@ -977,8 +977,8 @@ BEGIN
         SELECT t.name FROM howdah.log AS l, howdah.log_tables(l.log_id, l.name) AS t
         WHERE l.name = 'reports_' || its.name
     LOOP
-        EXECUTE format('INSERT INTO pg_temp.howdah_acks SELECT r FROM howdah.%I AS s,'
-                       ' convert_from(s.payload, ''UTF8'')::jsonb AS c (r)'
+        EXECUTE format('INSERT INTO pg_temp.howdah_acks SELECT c.r FROM howdah.%I AS s,'
+                       ' LATERAL (SELECT convert_from(s.payload, ''UTF8'')::jsonb) AS c (r)'
                        ' WHERE r ->> ''type'' = ''Ack'' AND (r ->> ''generation'')::bigint >= $1',
                        source.name) USING floor;
     END LOOP;
