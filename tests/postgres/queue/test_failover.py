@@ -21,7 +21,7 @@ from howdah.testing.crashing import drop
 from howdah.testing.fixtures import OwnServer
 
 from .app import queue as app
-from .working import RAN, Process, leader, made, wait_for, wait_quiet, working
+from .working import RAN, Process, at_least, has_all, leader, made, wait_for, wait_quiet, working
 
 SOON = Backoff(base_seconds=0.05, jitter="none")
 LATE = "SELECT count(DISTINCT n) = %s FROM ran"
@@ -138,13 +138,13 @@ def test_every_connection_of_a_worker_may_be_terminated(database: Database) -> N
             queue.enqueue_many(
                 connection, "note", [{"n": n} for n in range(at * 200, at * 200 + 200)]
             )
-            wait_until(lambda at=at: len(seen) > at * 200)
+            wait_until(at_least(seen, at * 200 + 1))
             connection.execute(
                 "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
                 " WHERE application_name LIKE %s AND datname = current_database()",
                 (f"howdah queue {name}",),
             )
-            wait_until(lambda at=at: set(seen) >= set(range(at * 200 + 200)), seconds=15)
+            wait_until(has_all(seen, at * 200 + 200), seconds=15)
         wait_quiet(connection, "shop")
     assert len(seen) <= 1000 + 50
 
@@ -184,10 +184,10 @@ def test_an_immediate_restart_of_the_server_loses_nothing(own_server: OwnServer)
                 queue.enqueue_many(
                     connection, "note", [{"n": n} for n in range(crash * 300, crash * 300 + 300)]
                 )
-            wait_until(lambda crash=crash: len(seen) > crash * 300 + 20)
+            wait_until(at_least(seen, crash * 300 + 21))
             server.stop("immediate")
             server.restart()
-            wait_until(lambda crash=crash: set(seen) >= set(range(crash * 300 + 300)), seconds=20)
+            wait_until(has_all(seen, crash * 300 + 300), seconds=20)
         with server.connect("shop") as connection:
             wait_quiet(connection, "shop")
 

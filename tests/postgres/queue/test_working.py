@@ -55,10 +55,12 @@ def test_jobs_run_once_in_threads_and_on_the_loop(database: Database) -> None:
         queue.copy(connection, "plain", [{"n": n, "who": "y"} for n in range(50, 100)])
         other = awaited.enqueue(connection, n=21)
         wait_until(lambda: len(seen) >= 99)
-        final = wait_until(lambda: (r := queue.result(connection, other.job)) and r[0] and r)
+        wait_until(lambda: (queue.result(connection, other.job) or (False,))[0])
+        final = queue.result(connection, other.job)
         wait_quiet(connection, "shop")
     assert sorted(n for n, _, _ in seen) == list(range(1, 100))
     assert {attempt for _, _, attempt in seen} == {1}
+    assert final is not None
     assert final[1] == {"twice": 42}
     assert first.job < ids[0]
 

@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
@@ -118,6 +118,16 @@ def wait_for(
         for table in ("queue_dead", "queue_later_0", "queue_parked", "queue_hold", "queue_worker"):
             sys.stdout.write(f"{table}: {connection.execute(f'TABLE howdah.{table}').fetchall()}\n")
         raise
+
+
+def at_least(seen: Sequence[Any], count: int) -> Callable[[], bool]:
+    """A probe: whether so many were seen."""
+    return lambda: len(seen) >= count
+
+
+def has_all(seen: Sequence[int], count: int) -> Callable[[], bool]:
+    """A probe: whether all numbers below that were seen."""
+    return lambda: set(seen) >= set(range(count))
 
 
 def wait_quiet(connection: psycopg.Connection[Any], queue: str, seconds: float = 20) -> None:
