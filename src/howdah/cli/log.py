@@ -10,6 +10,7 @@ import msgspec
 import typer
 
 from howdah.cli.shown_sql import Shown
+from howdah.cli.target import a_name
 from howdah.driver import Steps, run
 from howdah.errors import BadInput
 from howdah.log import api, standing, store
@@ -28,7 +29,9 @@ app = typer.Typer(
 
 Value = TypeVar("Value")
 
-_NAME = Annotated[str, typer.Argument(metavar="LOG", help="Its name.", show_default=False)]
+_NAME = Annotated[
+    str, typer.Argument(callback=a_name, metavar="LOG", help="Its name.", show_default=False)
+]
 _CONSUMER = Annotated[str, typer.Argument(metavar="CONSUMER", show_default=False)]
 _DSN = Annotated[
     str,
@@ -77,7 +80,9 @@ def list_(dsn: _DSN = "", *, as_json: _JSON = False) -> None:
 
 @app.command(epilog="Example: howdah log status events postgresql://localhost/shop --json")
 def status(
-    name: Annotated[str, typer.Argument(metavar="[LOG]", help="Its name; - for every one.")] = "-",
+    name: Annotated[
+        str, typer.Argument(callback=a_name, metavar="[LOG]", help="Its name; - for every one.")
+    ] = "-",
     dsn: _DSN = "",
     *,
     as_json: _JSON = False,

@@ -16,6 +16,7 @@ import msgspec
 import typer
 
 from howdah.cli.shown_sql import Shown
+from howdah.cli.target import a_name
 from howdah.config import resolve, suggestion
 from howdah.driver import Steps, run
 from howdah.errors import BadInput
@@ -43,7 +44,9 @@ app = typer.Typer(
 Value = TypeVar("Value")
 Kind = TypeVar("Kind", bound=msgspec.Struct)
 
-_NAME = Annotated[str, typer.Argument(metavar="OUTBOX", help="Its name.", show_default=False)]
+_NAME = Annotated[
+    str, typer.Argument(callback=a_name, metavar="OUTBOX", help="Its name.", show_default=False)
+]
 _DSN = Annotated[
     str,
     typer.Argument(
@@ -183,7 +186,7 @@ def relay(
 @app.command(epilog="Example: howdah outbox status orders postgresql://localhost/shop --json")
 def status(
     name: Annotated[
-        str, typer.Argument(metavar="[OUTBOX]", help="Its name; - for every one.")
+        str, typer.Argument(callback=a_name, metavar="[OUTBOX]", help="Its name; - for every one.")
     ] = "-",
     dsn: _DSN = "",
     *,

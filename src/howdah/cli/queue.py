@@ -31,6 +31,7 @@ from howdah.cli.queue_options import (
     print_json,
     require_yes,
 )
+from howdah.cli.target import a_name
 from howdah.clock import SYSTEM_CLOCK
 from howdah.config import suggestion
 from howdah.driver import run
@@ -88,7 +89,7 @@ def drop(
 @app.command(epilog="Example: howdah queue status default postgresql://localhost/shop --json")
 def status(
     queue: Annotated[
-        str, typer.Argument(metavar="[QUEUE]", help="Its name; - for every one.")
+        str, typer.Argument(callback=a_name, metavar="[QUEUE]", help="Its name; - for every one.")
     ] = "-",
     dsn: DSN = "",
     *,

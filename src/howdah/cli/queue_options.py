@@ -13,6 +13,7 @@ from typing import Annotated, Any
 import msgspec
 import typer
 
+from howdah.cli.target import a_name
 from howdah.driver import run
 from howdah.errors import BadInput
 from howdah.postgres import connect, describe
@@ -21,7 +22,9 @@ from howdah.queue.commands import Change
 from howdah.queue.operate import Filter
 from howdah.queue.standing import Changed, State
 
-QUEUE = Annotated[str, typer.Argument(metavar="QUEUE", help="Its name.", show_default=False)]
+QUEUE = Annotated[
+    str, typer.Argument(callback=a_name, metavar="QUEUE", help="Its name.", show_default=False)
+]
 DSN = Annotated[
     str,
     typer.Argument(

@@ -14,6 +14,8 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
+from howdah.errors import BadInput, without_password
+
 Progress = Callable[[str], None]
 
 DSN = Annotated[
@@ -53,3 +55,13 @@ def progress(*, quiet: bool = False) -> Iterator[Progress]:
         return
     with console.status("starting") as status:
         yield status.update
+
+
+def a_name(given: str) -> str:
+    """A name of something of ours; `BadInput` for a DSN in its place, as happens easily."""
+    if "=" in given or "://" in given:
+        raise BadInput(
+            f"{without_password(given)!r} is a DSN and stands where a name is wanted",
+            hint="the name first, then the DSN; - in place of a name where every one is meant",
+        )
+    return given
