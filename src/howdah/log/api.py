@@ -169,6 +169,18 @@ class Consumer:
         """Set the position anew: `earliest`, `now`, or `keep` after pg_upgrade."""
         run(connection, store.reanchor(self.log, self.name, start_at))
 
+    def token(self, connection: Any, position: Position) -> str:
+        """A position to keep beside effects in a store of your own; `resume` continues from it."""
+        return run(connection, store.token(self.log, position))
+
+    def resume(self, connection: Any, token: str) -> None:
+        """Make a token the committed position; other instances are superseded.
+
+        `PositionLost` for one of another database, of the future, of a timeline that the server may
+        have left before it, or older than what this consumer has committed to the log.
+        """
+        run(connection, store.resume(self.log, self.name, token))
+
     def cursor(self, connection: Any) -> Cursor:
         """The committed position; `PositionLost` when it cannot be continued from."""
         return run(connection, store.newest_cursor(self.log, self.name))

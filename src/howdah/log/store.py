@@ -26,6 +26,8 @@ _SUBSCRIBE = statement(_READ, "subscribe")
 _WHEN_SLOW = statement(_READ, "when_slow")
 _UNSUBSCRIBE = statement(_READ, "unsubscribe")
 _REANCHOR = statement(_READ, "reanchor")
+_TOKEN = statement(_READ, "token")
+_RESUME = statement(_READ, "resume")
 _POSITION = statement(_READ, "position")
 _FLUSHED = statement(_READ, "flushed")
 _MAINTAIN = statement(_READ, "maintain")
@@ -111,6 +113,20 @@ def unsubscribe(log: str, consumer: str) -> Steps[bool]:
 def reanchor(log: str, consumer: str, start_at: str) -> Steps[int]:
     """Set a position anew; the new generation."""
     ((generation,),) = yield _REANCHOR(log=log, consumer=consumer, start_at=start_at)
+    return int(generation)
+
+
+def token(log: str, position: Position) -> Steps[str]:
+    """A position as text, with the place and the history that it belongs to."""
+    ((text,),) = yield _TOKEN(
+        log=log, seen=position.seen, upto=position.upto, last_id=position.last_id
+    )
+    return str(text)
+
+
+def resume(log: str, consumer: str, token: str) -> Steps[int]:
+    """Make a token the position, as a new owner; `PositionLost` when it cannot be."""
+    ((generation,),) = yield _RESUME(log=log, consumer=consumer, token=token)
     return int(generation)
 
 

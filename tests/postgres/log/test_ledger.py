@@ -203,7 +203,8 @@ def undisturbed(logged: Logged, count: int) -> None:
         assert "reclaimed" in logged.maintain()
         elsewhere.rollback()
     assert logged.dead() == dead
-    assert sum(took[-3:]) < 2 * sum(took[:3])
+    # The best of three each: the machine may be busy. An updated row is ten times as slow by then.
+    assert min(took[-3:]) < 2 * min(took[:3])
 
 
 def test_commits_under_a_held_horizon_leave_nothing_dead(logged: Logged) -> None:

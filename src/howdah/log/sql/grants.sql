@@ -22,6 +22,7 @@ GRANT EXECUTE ON FUNCTION
     howdah.subscribe(text, text, text, text, bigint), howdah.unsubscribe(text, text),
     howdah.when_slow(text, text, text, bigint), howdah.reanchor(text, text, text),
     howdah.maintain(text, bigint, int), howdah.read(text, text, int, bigint),
+    howdah.token(text, pg_snapshot, pg_snapshot, bigint), howdah.resume(text, text, text),
     howdah.commit(text, text, text), howdah.log_position(text, text),
     howdah.log_advance(text, text, bigint, pg_snapshot, pg_snapshot, bigint, bigint, jsonb),
     howdah.log_no_consumer(text, text), howdah.log_moved(text),

@@ -22,6 +22,15 @@ SELECT p.generation, p.epoch, p.seen::text, p.upto::text, p.last_id, p.note::tex
        extract(epoch FROM howdah.clock() - p.at)::float8
 FROM howdah.log_position(%(log)s::text, %(consumer)s::text) AS p;
 
+-- name: token
+-- purpose: a position with the place and history that it belongs to
+SELECT howdah.token(%(log)s::text, %(seen)s::text::pg_snapshot, %(upto)s::text::pg_snapshot,
+                    %(last_id)s::bigint);
+
+-- name: resume
+-- purpose: make a token the position of its consumer, if it can be continued from
+SELECT howdah.resume(%(log)s::text, %(consumer)s::text, %(token)s::text);
+
 -- name: append
 -- purpose: compare and set: the next position, or no row when another instance was there first
 INSERT INTO {ledger} (generation, epoch, seen, upto, last_id, note)

@@ -638,6 +638,65 @@ BEGIN
 END
 $$;
 
+-- A position with the place and history that it belongs to, for a consumer that keeps it beside its
+-- effects in a store of its own. Take it of what is flushed, as with all that leaves the database.
+CREATE FUNCTION howdah.token(
+    log text, seen pg_snapshot, upto pg_snapshot DEFAULT NULL, last_id bigint DEFAULT 0
+) RETURNS text
+    LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
+    RETURN (SELECT concat_ws('/', l.uuid, h.system_identifier, h.database_oid, howdah.log_timeline(),
+                             pg_current_wal_insert_lsn() - '0/0', seen, coalesce(upto::text, ''),
+                             last_id)
+            FROM howdah.log_named(log) AS l, howdah.log_home() AS h);
+
+-- Make a token the position of its consumer, as a new owner; HD002 when it is of another place, of a
+-- history that this server may not have had, or older than what the log still holds.
+CREATE FUNCTION howdah.resume(log text, consumer text, token text) RETURNS bigint
+    LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    its howdah.log := howdah.log_named(log);
+    newest record := howdah.log_position(log, consumer);
+    part text[] := string_to_array(token, '/');
+    seen pg_snapshot;
+    upto pg_snapshot;
+    refused text;
+BEGIN
+    IF token IS NULL
+        OR token !~ '^[0-9a-f-]{36}/-?\d+/\d+/\d+/\d+/\d+:\d+:[\d,]*/(\d+:\d+:[\d,]*)?/\d+$'
+    THEN
+        RAISE EXCEPTION '% is no token', quote_nullable(token)
+            USING ERRCODE = 'HD003', HINT = 'pass what howdah.token gave';
+    END IF;
+    seen := part[6]::pg_snapshot;
+    upto := nullif(part[7], '')::pg_snapshot;
+    refused := CASE
+        WHEN its.uuid <> part[1]::uuid OR NOT howdah.log_at_home(part[2]::bigint, part[3]::oid)
+            THEN 'It belongs to another log or another database.'
+        WHEN NOT (howdah.log_reached(seen) AND howdah.log_reached(coalesce(upto, seen)))
+            THEN 'It is in the future of this server, which must have gone back in time.'
+        -- Something of the token's timeline, written after it, is here: so the fork came later.
+        WHEN part[4]::int <> howdah.log_timeline() AND NOT EXISTS (
+            SELECT FROM howdah.log_turn AS t
+            WHERE t.log_id = its.log_id AND t.timeline = part[4]::int
+              AND t.lsn - '0/0' >= part[5]::numeric)
+            THEN 'The server has changed its timeline since, and may have forked off before it.'
+        WHEN pg_snapshot_xmax(newest.seen) > pg_snapshot_xmax(seen)
+            OR EXISTS (SELECT FROM pg_snapshot_xip(seen) AS r (xid)
+                       WHERE pg_visible_in_snapshot(r.xid, newest.seen))
+            THEN 'The consumer has committed a later one, so rows after it may be gone.'
+    END;
+    IF refused IS NOT NULL THEN
+        RAISE EXCEPTION 'the token of consumer % of log % cannot be continued from', consumer, log
+            USING ERRCODE = 'HD002', DETAIL = refused,
+                  HINT = format('SELECT howdah.reanchor(%L, %L, ''earliest''), or go on without the'
+                                ' token from the position in the log', log, consumer);
+    END IF;
+    RETURN howdah.log_advance(log, consumer, newest.generation, seen, upto, part[8]::bigint,
+                              newest.epoch + 1, newest.note);
+END
+$$;
+
 -- Make a log that was restored or copied here one of this database. Its consumers are told that
 -- their positions are lost until each is reanchored.
 CREATE FUNCTION howdah.adopt_log(log text) RETURNS boolean
