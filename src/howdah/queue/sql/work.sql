@@ -2,8 +2,13 @@
 -- purpose: the claims of workers after a generation
 SELECT c.worker, date_part('epoch', howdah.clock() - c.at), c.generation, c.ordinal, c.rows,
        c.segments, c.tids, c.attempts
-FROM (SELECT * FROM {claims} WHERE generation > %(after)s::bigint
-      UNION ALL SELECT * FROM {other_claims} WHERE generation > %(after)s::bigint) AS c
+-- Both ends of the range: without statistics, a range with one end is thought to be a third of the
+-- table, and that is read whole.
+FROM (SELECT * FROM {claims}
+      WHERE generation > %(after)s::bigint AND generation < 9223372036854775807
+      UNION ALL
+      SELECT * FROM {other_claims}
+      WHERE generation > %(after)s::bigint AND generation < 9223372036854775807) AS c
 WHERE c.worker = ANY (%(workers)s::text[]) ORDER BY c.generation, c.ordinal;
 
 -- name: newest_claim
@@ -60,7 +65,11 @@ ORDER BY r.final DESC, r.at DESC LIMIT 1;
 -- name: taken_away
 -- purpose: which rows of these claims the dispatcher has taken away
 SELECT s.generation, s.ordinal, s.row_id
-FROM unnest(%(generations)s::bigint[], %(ordinals)s::int[]) AS mine (generation, ordinal)
-JOIN (SELECT * FROM {settled} UNION ALL SELECT * FROM {other_settled}) AS s
-  USING (generation, ordinal)
-WHERE s.revoked;
+FROM unnest(%(generations)s::bigint[], %(ordinals)s::int[]) AS mine (generation, ordinal),
+     -- OFFSET 0: claim by claim through the index, not a join with the whole table.
+     LATERAL (SELECT * FROM {settled} AS t
+              WHERE t.generation = mine.generation AND t.ordinal = mine.ordinal AND t.revoked
+              UNION ALL
+              SELECT * FROM {other_settled} AS t
+              WHERE t.generation = mine.generation AND t.ordinal = mine.ordinal AND t.revoked
+              OFFSET 0) AS s;
