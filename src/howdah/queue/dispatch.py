@@ -208,7 +208,8 @@ class Dispatching:
         """The step, with what could not be taken away before because it was being completed."""
         if not self._busy or not (step.urgent or now >= self._busy_until):
             return step
-        return msgspec.structs.replace(step, urgent=True, revokes=[*step.revokes, *self._busy])
+        again, self._busy = self._busy, []
+        return msgspec.structs.replace(step, urgent=True, revokes=[*step.revokes, *again])
 
     def _append(self, step: Step, now: float) -> Steps[bool]:
         """Append a step that is urgent, or any step when the lease wants a sign of life."""
@@ -225,7 +226,9 @@ class Dispatching:
         )
         lease = self._policy.lease_seconds
         applied = yield from store.append(self.queue, self._ledger, step, lease_seconds=lease)
-        self._busy, self._busy_until = _busy(step, applied.busy), now + BUSY_SECONDS
+        if applied.busy:
+            self._busy += _busy(step, applied.busy)
+            self._busy_until = now + BUSY_SECONDS
         self.dispatcher.appended(_without(step, applied.busy), applied.settled)
         if applied.dropped:
             self.dispatcher.dropped(applied.dropped)
