@@ -336,7 +336,8 @@ class Record(Struct, frozen=True, kw_only=True):
 
     `generation`: the newest of the ledger; `claims`, `moved` and `rates` come from its rows from
     the newest row's `floor` on. `jobs`: log rows after `done` as far as the jobs had been read, by
-    window. `outside`: all rows of the later and parked tables that `claims` name.
+    window. `outside`: the rows of the later and parked tables that `claims` name, and
+    the parked rows without a key.
     `reports`: those after `done` up to `heard`, in order. What lies beyond is told to the new
     dispatcher as usual. `revoked` and `settled`: what stands in the table of settlements.
     """

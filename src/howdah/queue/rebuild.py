@@ -14,6 +14,7 @@ from typing import Literal
 
 from howdah.queue.decide import Dispatcher, OpenClaim
 from howdah.queue.model import (
+    PARKED,
     Ack,
     Cancel,
     ClaimId,
@@ -137,8 +138,13 @@ class _Rebuild:
             board.windows.see(page.window, len(alive), complete=page.complete)
             board.see([job for job in alive if not self._place(job)])
         for job in self._record.outside:
-            if job.row in self._where and self._alive(job):
-                self._place(board.pull_claimed(job))
+            if job.row in self._where:
+                if self._alive(job):
+                    self._place(board.pull_claimed(job))
+            elif job.segment == PARKED and job.key is None:
+                # Copied out of the log while it ran, then released: no key will ask for it.
+                for fresh in board.pull([job]):
+                    board.admit(fresh)
         if self._record.moved or self._record.claims:
             board.windows.named(self._record.floor)
 

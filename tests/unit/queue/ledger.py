@@ -180,7 +180,11 @@ class Ledger:
             heard=newest.heard,
             claims=claims,
             jobs=[page] if rows else [],
-            outside=[job for job in outside if job.row in named],
+            outside=[
+                job
+                for job in outside
+                if job.row in named or (job.segment == PARKED and job.key is None)
+            ],
             reports=heard,
             moved=frozenset(row for step in kept for row in step.moved),
             revoked=frozenset(split["dispatcher"]),

@@ -84,9 +84,13 @@ WHERE p.queue_id = %(queue_id)s::int AND p.key = %(key)s::text
 ORDER BY p.row_id LIMIT %(max_rows)s::int;
 
 -- name: outside
--- purpose: rows of the later and parked tables by their numbers
+-- purpose: rows of the later and parked tables by their numbers, and the parked ones without a key
 SELECT o.row_id, o.segment, o.tid, o.kind, o.key, o.headers::text, date_part('epoch', o.at)
-FROM howdah.queue_outside(%(queue)s::text, %(rows)s::bigint[]) AS o;
+FROM howdah.queue_outside(%(queue)s::text, %(rows)s::bigint[]) AS o
+UNION
+SELECT p.row_id, -2, '', p.kind, p.key, p.headers::text, date_part('epoch', p.at)
+FROM howdah.queue_named(%(queue)s::text) AS q
+JOIN howdah.queue_parked AS p ON p.queue_id = q.queue_id AND p.key IS NULL;
 
 -- name: open_queue
 -- purpose: the id of a queue
