@@ -76,7 +76,8 @@ def test_without_a_code_there_is_no_connection() -> None:
 
 
 def test_every_code_is_one_that_postgresql_has() -> None:
-    for code in errors._BY_CODE:
+    ours = {code for code in errors._BY_CODE if code.startswith("HD")}  # raised by our functions
+    for code in errors._BY_CODE.keys() - ours:
         assert psycopg.errors.lookup(code).sqlstate == code
 
 

@@ -10,9 +10,10 @@ from howdah.queue.api import BoundJob, Enqueued, JobOptions, Queue
 from howdah.queue.context import JobContext, current_job
 from howdah.queue.handler import Cancelled, Fatal, OutOfTime, Retry
 from howdah.queue.metrics import Metrics
+from howdah.queue.options import WorkerOptions
 from howdah.queue.policy import Allowance, Backoff, BudgetOptions, KindPolicy, Limit, Rate
 from howdah.queue.unique import Unique
-from howdah.queue.worker import Worker, WorkerOptions
+from howdah.queue.worker import Worker
 from howdah.schema.model import Component
 
 COMPONENT = Component(name="queue", version=1, package="howdah.queue", requires=(LOG,))

@@ -25,9 +25,10 @@ from howdah.queue.cron import CatchUp, Schedule
 from howdah.queue.handler import Handler, Registry
 from howdah.queue.metrics import Metrics
 from howdah.queue.model import Cancel, Discard, Pause, Purge, Release, Replay, Report, Resume
+from howdah.queue.options import WorkerOptions
 from howdah.queue.policy import KindPolicy, Limit, QueuePolicy
 from howdah.queue.unique import Unique, digest
-from howdah.queue.worker import Worker, WorkerOptions
+from howdah.queue.worker import Worker
 
 _ENQUEUE = query.load("howdah.queue", "sql/enqueue.sql")
 _CREATE = statement(_ENQUEUE, "create")

@@ -14,17 +14,13 @@ import logging
 import os
 import secrets
 import socket
-import sys
 import threading
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager
-from typing import Annotated, Any
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import closing
+from typing import Any
 
-import msgspec
 import psycopg
-from msgspec import Meta
-from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from howdah.clock import SYSTEM_CLOCK, Clock
 from howdah.driver import run
@@ -39,60 +35,26 @@ from howdah.errors import (
     from_database,
 )
 from howdah.log import Log
-from howdah.postgres import connect
-from howdah.queue import desk, store
-from howdah.queue.crew import AsyncCrew, Crew, Given, ThreadCrew
+from howdah.queue import connecting, crews, desk, store
+from howdah.queue.crew import Crew, Given
+from howdah.queue.crews import Shared
 from howdah.queue.desk import Assignment
 from howdah.queue.dispatch import Dispatching
 from howdah.queue.handler import Cancelled, Registry
 from howdah.queue.metrics import Metrics, Process
 from howdah.queue.model import Claim, Draining, Heartbeat, Left, Registered, Report
 from howdah.queue.needed import Needed
+from howdah.queue.options import WorkerOptions, switching
 from howdah.queue.pacing import Pace
 from howdah.queue.policy import QueuePolicy
-from howdah.queue.process_crew import ProcessCrew
 from howdah.queue.rights import Rights
-from howdah.queue.running import Runner, Running
+from howdah.queue.running import Running
 from howdah.queue.watching import watch
 
 LOGGER = logging.getLogger("howdah.queue")
 FENCE_SECONDS = 0.1  # how often a worker looks whether it may go on
 LOOK_SECONDS = 0.5  # how soon a cancelled job is noticed by a worker beside another dispatcher
-PATIENCE = {  # of a worker's connections with a network that swallows what is sent
-    "keepalives_idle": "5",
-    "keepalives_interval": "2",
-    "keepalives_count": "3",
-    "tcp_user_timeout": "10000",
-}
 HOPELESS = (BadInput, Denied, PositionLost, Unsupported)  # for a person to put right
-Seconds = Annotated[float, Meta(gt=0)]
-
-
-class WorkerOptions(msgspec.Struct, frozen=True, kw_only=True):
-    """How a worker process works."""
-
-    threads: Annotated[int, Meta(ge=1, le=1000)] = 8
-    async_slots: Annotated[int, Meta(ge=1, le=10_000)] = 100
-    processes: Annotated[int, Meta(ge=1, le=256)] = 2
-    dispatch: bool = True  # whether this process is a candidate for the dispatcher
-    poll_seconds: Seconds = 0.002  # while there is work
-    idle_poll_seconds: Seconds = 0.05
-    # For how long Python leaves a handler alone while another thread has an answer of the server to
-    # read; its own default of 5 ms is longer than most statements take. None leaves it as it is.
-    switch_seconds: Seconds | None = 0.001
-    elect_seconds: Seconds = 1.0
-    drain_seconds: Seconds = 30.0
-
-
-@contextmanager
-def _switching(seconds: float | None) -> Iterator[None]:
-    """Python's switch interval for a while; it belongs to the whole process."""
-    before = sys.getswitchinterval()
-    sys.setswitchinterval(before if seconds is None else min(seconds, before))
-    try:
-        yield
-    finally:
-        sys.setswitchinterval(before)
 
 
 class Worker:
@@ -155,7 +117,7 @@ class Worker:
             crew.start()
         for thread in threads:
             thread.start()
-        with _switching(self.options.switch_seconds):
+        with switching(self.options.switch_seconds):
             while not self._stopping.wait(FENCE_SECONDS):
                 self._stop_what_lapsed()
             self._drain()
@@ -186,65 +148,19 @@ class Worker:
         return loops
 
     def _make_crews(self, app: str | None) -> list[Crew]:
-        runner = Runner(
-            self.queue,
-            self._registry,
-            self.running,
-            self._clock,
-            self._keep,
-            self._settled,
-            self._watch,
+        shared = Shared(
+            queue=self.queue,
+            name=self._name,
+            registry=self._registry,
+            running=self.running,
+            clock=self._clock,
+            send=self._report,
+            ended=self.rights.end,
+            keep=self._keep,
+            settled=self._settled,
+            watch=self._watch,
         )
-        crews: list[Crew] = []
-        if threaded := self._registry.of("thread"):
-            batches = {
-                kind: _batch(runner, handler)
-                for kind, handler in threaded.items()
-                if handler.options.batch
-            }
-            crews.append(
-                ThreadCrew(
-                    f"{self._name}-t",
-                    self.options.threads,
-                    tuple(threaded),
-                    runner=runner,
-                    batches=batches,
-                    send=self._report,
-                    ended=self.rights.end,
-                    clock=self._clock,
-                )
-            )
-        if awaited := self._registry.of("async"):
-            crews.append(
-                AsyncCrew(
-                    f"{self._name}-a",
-                    self.options.async_slots,
-                    tuple(awaited),
-                    runner=runner,
-                    send=self._report,
-                    ended=self.rights.end,
-                    clock=self._clock,
-                )
-            )
-        if separate := self._registry.of("process"):
-            crews.append(
-                ProcessCrew(
-                    f"{self._name}-p",
-                    self.options.processes,
-                    tuple(separate),
-                    app=app,
-                    queue=self.queue,
-                    registry=self._registry,
-                    running=self.running,
-                    send=self._report,
-                    ended=self.rights.end,
-                    settled=self._settled,
-                    keep=self._keep,
-                    watch=self._watch,
-                    clock=self._clock,
-                )
-            )
-        return crews
+        return crews.make(shared, self.options, app)
 
     def _register(self) -> None:
         while not self._stopping.is_set():
@@ -284,11 +200,7 @@ class Worker:
             self._report(Left(crew.name, 0.0, released=ended))
 
     def _connect(self, what: str) -> psycopg.Connection[Any]:
-        """A connection that finds out when nobody answers; options in the DSN win."""
-        given = conninfo_to_dict(self._dsn)
-        patience = {key: value for key, value in PATIENCE.items() if key not in given}
-        target = make_conninfo(self._dsn, **patience)
-        return connect(target, application_name=f"howdah queue {what}")
+        return connecting.connect(self._dsn, what)
 
     def _forever(self, loop: Callable[[psycopg.Connection[Any]], None], name: str) -> None:
         """Run a loop on a connection of its own; begin anew after what may pass."""
@@ -531,7 +443,3 @@ class Worker:
                 here[claim.worker].give(Given(assignment, rows, right))
         if claims:
             self._after = claims[-1].generation
-
-
-def _batch(runner: Runner, handler: Any) -> Callable[..., None]:
-    return lambda assignment, rows, outcome: runner.run_batch(assignment, rows, handler, outcome)
