@@ -133,17 +133,14 @@ class Running:
 
     def _stop(self, context: JobContext, reason: type[BaseException]) -> bool:
         with self._lock:
-            if context not in self._threads:
-                return False
+            if context not in self._threads or context.stopped:
+                return False  # once is enough: a handler that cleans up must be left in peace
             thread = self._threads[context]
             context.stop(reason)
-            if thread is not None and self._all_stopped(context, reason):
+            # One job of a batch that was called off does not take the others with it.
+            if thread is not None and all(other.stopped for other in context.batch):
                 _throw(thread, reason)
         return True
-
-    def _all_stopped(self, context: JobContext, reason: type[BaseException]) -> bool:
-        """One job of a batch that was called off does not take the others with it."""
-        return reason is OutOfTime or all(other.stopped for other in context.batch)
 
     def _snapshot(self) -> list[JobContext]:
         with self._lock:
