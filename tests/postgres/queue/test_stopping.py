@@ -52,7 +52,7 @@ def sleeper(database: Database, **options: Any) -> tuple[Queue, list[Any]]:
     @queue.job(**options)
     async def awaiting(ctx: JobContext) -> None:
         try:
-            await asyncio.sleep(600)
+            await asyncio.Event().wait()
         except asyncio.CancelledError:
             seen.append("CancelledError")
             raise

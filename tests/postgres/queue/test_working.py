@@ -45,7 +45,7 @@ def test_jobs_run_once_in_threads_and_on_the_loop(database: Database) -> None:
 
     @queue.job(keep_result=True)
     async def awaited(n: int, ctx: JobContext) -> dict[str, int]:
-        await asyncio.sleep(0)
+        await asyncio.to_thread(int)
         ctx.progress("half")
         return {"twice": n * 2}
 
