@@ -70,7 +70,9 @@ class PostgresqlAdapter(Adapter):
         postmaster = psutil.Process(self.server.pid)
         self._frozen = [postmaster, *postmaster.children(recursive=True)]
         for each in self._frozen:
-            with contextlib.suppress(psutil.NoSuchProcess, ProcessLookupError):  # a backend that just ended
+            with contextlib.suppress(
+                psutil.NoSuchProcess, ProcessLookupError
+            ):  # a backend that just ended
                 os.kill(each.pid, signal.SIGSTOP)
 
     def heal(self) -> None:
