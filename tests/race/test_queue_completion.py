@@ -19,7 +19,8 @@ from howdah.schema.api import install
 from howdah.testing import Database
 
 CLAIM = """INSERT INTO howdah."queue_shop$claim$0"
-           (generation, ordinal, worker, rows, segments, tids) VALUES (%s, 0, 'w', '{7}', '{0}', '{"(0,1)"}')"""
+           (generation, ordinal, worker, rows, segments, tids)
+           VALUES (%s, 0, 'w', '{7}', '{0}', '{"(0,1)"}')"""
 REVOKE = """SELECT settled::text, busy::text FROM howdah.queue_revoke(howdah.queue_named('shop'),
             jsonb_build_array(jsonb_build_object('generation', %s::bigint, 'ordinal', 0,
                                                  'rows', '[7]'::jsonb)))"""
