@@ -167,7 +167,7 @@ class Storm:
 
 @pytest.fixture(
     params=[
-        pytest.param((6_000, 0.2, 3), id="short"),
+        pytest.param((20_000, 0.2, 3), id="short"),
         pytest.param((1_000_000, 3.0, 10_000), id="long", marks=pytest.mark.soak),
     ]
 )
