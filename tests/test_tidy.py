@@ -37,6 +37,17 @@ BANNED_WORDS = {
     r"\blinter finding\b": "finding",
     r"\bfix suggestion\b": "remedy",
 }
+# SQL that may ask the server for the time itself, and why.
+SERVER_TIME = {
+    "log/sql/schema.sql": "defines howdah.clock()",
+    "testing/sql/queues.sql": "stops howdah.clock() and puts it back",
+    "schema/sql/schema.sql": "is there before the log, which brings howdah.clock()",
+    "schema/sql/store.sql": "the same",
+    "outbox/sinks/sql/postgresql.sql": "runs where the messages arrive, without Howdah",
+    "snapshot/sql/": "looks at any database, without Howdah",
+    "demo/sql/": "plays an application that knows nothing of Howdah",
+    "bench/contenders/sql/": "plays what others have built",
+}
 SQL_START = re.compile(
     r"^\s*(SELECT|INSERT INTO|UPDATE|DELETE FROM|CREATE|ALTER|DROP|WITH|SET|VACUUM|ANALYZE|REINDEX)"
     r"\s+[\w\"{(*]"
@@ -157,6 +168,27 @@ def test_time_comes_from_the_clock() -> None:
         if path.name not in ("clock.py", "guardian.py") and reading.search(path.read_text())
     ]
     assert not found, f"take a howdah.clock.Clock instead: {found}"
+
+
+def test_sql_takes_the_time_from_the_clock() -> None:
+    """Tests stop howdah.clock(); what asks the server itself would go on."""
+    asking = re.compile(
+        r"\b((clock|statement|transaction)_timestamp|now|timeofday)\s*\(\s*\)"
+        r"|\b(current_timestamp|current_date|current_time|localtimestamp|localtime)\b",
+        re.IGNORECASE,
+    )
+    paths = {str(path.relative_to(SOURCE)): path for path in SOURCE.rglob("*.sql")}
+    asked = {name for name, path in paths.items() if asking.search(_without_comments(path))}
+    found = sorted(name for name in asked if not name.startswith(tuple(SERVER_TIME)))
+    assert not found, f"ask howdah.clock() instead: {found}"
+    idle = [key for key in SERVER_TIME if not any(name.startswith(key) for name in asked)]
+    assert not idle, f"no exception is needed for {idle}"
+    in_log = asking.findall(_without_comments(paths["log/sql/schema.sql"]))
+    assert len(in_log) == 1, "in the log only the definition of howdah.clock() asks the server"
+
+
+def _without_comments(path: Path) -> str:
+    return re.sub(r"--.*", "", path.read_text())
 
 
 def test_tests_wait_for_signals() -> None:

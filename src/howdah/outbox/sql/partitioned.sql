@@ -32,12 +32,12 @@ SELECT EXISTS (SELECT FROM {hot});
 
 -- name: lag
 -- purpose: the age of the first event that is not published
-SELECT coalesce((SELECT pg_catalog.date_part('epoch', pg_catalog.clock_timestamp() - p.at)
+SELECT coalesce((SELECT pg_catalog.date_part('epoch', howdah.clock() - p.at)
                  FROM {hot} AS p ORDER BY p.id LIMIT 1), 0);
 
 -- name: publish
 -- purpose: delivered events leave the hot partition
-UPDATE {whole} AS p SET published_at = pg_catalog.clock_timestamp()
+UPDATE {whole} AS p SET published_at = howdah.clock()
 WHERE p.published_at IS NULL AND p.id = ANY (%(ids)s::bigint[]);
 
 -- name: take_out
@@ -46,7 +46,7 @@ DELETE FROM {hot} AS p WHERE p.id = ANY (%(ids)s::bigint[]);
 
 -- name: newest_epoch
 -- purpose: who relays, and how often it has said so
-SELECT e.epoch, e.beat, pg_catalog.date_part('epoch', pg_catalog.clock_timestamp() - e.at)
+SELECT e.epoch, e.beat, pg_catalog.date_part('epoch', howdah.clock() - e.at)
 FROM howdah.outbox_epoch AS e WHERE e.outbox = %(outbox)s::text
 ORDER BY e.epoch DESC, e.beat DESC LIMIT 1;
 

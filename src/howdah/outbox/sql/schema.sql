@@ -17,7 +17,7 @@ CREATE TABLE howdah.outbox (
     layout     text NOT NULL CHECK (layout IN ('ring', 'partitioned')),
     uuid       uuid NOT NULL DEFAULT gen_random_uuid(),
     config     jsonb NOT NULL,
-    created_at timestamptz NOT NULL DEFAULT clock_timestamp()
+    created_at timestamptz NOT NULL DEFAULT howdah.clock()
 );
 
 CREATE TABLE howdah.outbox_parked (
@@ -46,14 +46,14 @@ CREATE TABLE howdah.outbox_epoch (
     outbox text NOT NULL REFERENCES howdah.outbox ON DELETE CASCADE,
     epoch  bigint NOT NULL,
     beat   bigint NOT NULL,
-    at     timestamptz NOT NULL DEFAULT clock_timestamp(),
+    at     timestamptz NOT NULL DEFAULT howdah.clock(),
     PRIMARY KEY (outbox, epoch, beat)
 );
 
 CREATE TABLE howdah.outbox_rotated (
     outbox     text NOT NULL REFERENCES howdah.outbox ON DELETE CASCADE,
     number     int NOT NULL,
-    rotated_at timestamptz NOT NULL DEFAULT clock_timestamp(),
+    rotated_at timestamptz NOT NULL DEFAULT howdah.clock(),
     PRIMARY KEY (outbox, number)
 );
 
@@ -176,7 +176,7 @@ BEGIN
                     ((hashtextextended(coalesce(key, ''), 0) & 32767)::smallint) STORED,
             headers jsonb,
             payload bytea NOT NULL,
-            at      timestamptz NOT NULL DEFAULT clock_timestamp(),
+            at      timestamptz NOT NULL DEFAULT howdah.clock(),
             published_at timestamptz
         ) PARTITION BY LIST (published_at)
         $ddl$, whole, format('howdah.%I', format('outbox_%s$id', outbox)));
@@ -238,7 +238,7 @@ BEGIN
     FOR n IN
         SELECT r.number FROM howdah.outbox_rotated AS r
         WHERE r.outbox = outbox_rotate.outbox
-          AND r.rotated_at < clock_timestamp() - make_interval(secs => keep_seconds)
+          AND r.rotated_at < howdah.clock() - make_interval(secs => keep_seconds)
     LOOP
         EXECUTE format('DROP TABLE howdah.%I', published || n);
         DELETE FROM howdah.outbox_rotated AS r
@@ -289,7 +289,7 @@ BEGIN
     -- A sequence, because every transaction sees its present value, whatever its isolation.
     EXECUTE format('CREATE SEQUENCE howdah.%I MINVALUE 0', format('outbox_inbox_%s$turn', inbox));
     EXECUTE format('CREATE TABLE howdah.%I (turn bigint NOT NULL, at timestamptz NOT NULL'
-                   ' DEFAULT clock_timestamp())', format('outbox_inbox_%s$turns', inbox));
+                   ' DEFAULT howdah.clock())', format('outbox_inbox_%s$turns', inbox));
     PERFORM setval(format('howdah.%I', format('outbox_inbox_%s$turn', inbox))::regclass, 0);
     EXECUTE format('INSERT INTO howdah.%I (turn) VALUES (0)',
                    format('outbox_inbox_%s$turns', inbox));
@@ -382,7 +382,7 @@ BEGIN
     EXECUTE format('SELECT t.at FROM howdah.%I AS t ORDER BY t.turn DESC LIMIT 1',
                    format('outbox_inbox_%s$turns', inbox)) INTO since;
     -- A uid of the last moment of a ring is kept while the others have their turns.
-    IF clock_timestamp() < since + make_interval(secs => its.window_seconds / (its.rings - 1)) THEN
+    IF howdah.clock() < since + make_interval(secs => its.window_seconds / (its.rings - 1)) THEN
         RETURN NULL;
     END IF;
     BEGIN

@@ -65,7 +65,7 @@ SELECT %(outbox)s::text, p.event_id, p.uid, p.shard, p.topic, p.key, p.headers::
        t.now - pg_catalog.make_interval(secs => p.failing_seconds), t.now,
        CASE WHEN %(policy)s::text = 'block' AND p.state = 'failed'
             THEN t.now + pg_catalog.make_interval(secs => %(blocked_seconds)s::float8) END
-FROM (SELECT pg_catalog.clock_timestamp() AS now) AS t,
+FROM (SELECT howdah.clock() AS now) AS t,
      ROWS FROM (
          unnest(%(ids)s::bigint[]), unnest(%(uids)s::text[]), unnest(%(shards)s::int[]),
          unnest(%(topics)s::text[]), unnest(%(keys)s::text[]), unnest(%(headers)s::text[]),
@@ -81,7 +81,7 @@ ON CONFLICT (outbox, event_id) DO NOTHING;
 (SELECT DISTINCT ON (p.key) p.event_id, p.key, p.shard, p.policy,
         p.state = 'replay' OR (p.policy = 'block'
                                AND (p.state = 'behind'
-                                    OR p.retry_at <= pg_catalog.clock_timestamp()))
+                                    OR p.retry_at <= howdah.clock()))
  FROM howdah.outbox_parked AS p
  WHERE p.outbox = %(outbox)s::text AND p.key IS NOT NULL AND p.policy <> 'skip'
  ORDER BY p.key, p.event_id)
@@ -90,7 +90,7 @@ UNION ALL
  FROM howdah.outbox_parked AS p
  WHERE p.outbox = %(outbox)s::text AND (p.key IS NULL OR p.policy = 'skip')
    AND (p.state = 'replay'
-        OR (p.policy = 'block' AND p.retry_at <= pg_catalog.clock_timestamp()))
+        OR (p.policy = 'block' AND p.retry_at <= howdah.clock()))
  ORDER BY p.event_id
  LIMIT 1000);
 
@@ -144,8 +144,8 @@ WHERE p.outbox = %(outbox)s::text AND p.event_id = next.event_id AND p.state = '
 -- purpose: a parked message that failed again stays, with what was said this time
 UPDATE howdah.outbox_parked AS p
 SET state = 'failed', error = r.error, code = r.code, attempts = p.attempts + r.attempts,
-    last_at = pg_catalog.clock_timestamp(),
-    retry_at = CASE WHEN p.policy = 'block' THEN pg_catalog.clock_timestamp()
+    last_at = howdah.clock(),
+    retry_at = CASE WHEN p.policy = 'block' THEN howdah.clock()
                     + pg_catalog.make_interval(secs => %(blocked_seconds)s::float8) END
 FROM ROWS FROM (unnest(%(ids)s::bigint[]), unnest(%(errors)s::text[]), unnest(%(codes)s::text[]),
                 unnest(%(attempts)s::int[])) AS r (event_id, error, code, attempts)
@@ -191,7 +191,7 @@ FROM howdah.outbox_parked AS p WHERE p.outbox = %(outbox)s::text;
 -- name: ring_status
 -- purpose: where the relay of a log is, for anybody who may look
 SELECT c.generation, c.epoch,
-       pg_catalog.date_part('epoch', pg_catalog.clock_timestamp() - c.committed_at),
+       pg_catalog.date_part('epoch', howdah.clock() - c.committed_at),
        c.in_window OR coalesce(c.lag_bytes, 0) > 0, coalesce(c.lag_seconds, 0)::float8,
        coalesce(c.problem, '')
 FROM howdah.consumers(%(outbox)s::text) AS c
