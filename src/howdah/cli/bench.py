@@ -32,105 +32,58 @@ def bench() -> None:
     """Measure Howdah beside other systems and bare statements."""
 
 
-@app.command(epilog="Example: howdah bench log --against bare --seconds 2")
-def log(
-    dsn: options.DSN = "",
-    *,
-    against: options.AGAINST = "",
-    held_xmin: options.HELD = False,
-    seconds: options.SECONDS = None,
-    rate_per_second: options.RATE = None,
-    payload_bytes: options.PAYLOAD = None,
-    wanted_per_second: options.WANTED = None,
-    pgque_sql: options.PGQUE = None,
-    pgmq_sql: options.PGMQ = None,
-    picture_file: options.PICTURE = None,
-    yes: options.YES = False,
-    dry_run: options.DRY = False,
-    show_sql: options.SHOW = False,
-    as_json: options.JSON = False,
-) -> None:
-    """Append events and read them: rate, latency, WAL and dead tuples, side by side."""
-    plan = options.plan_of(
-        Bench.LOG,
-        against,
-        held_xmin,
-        seconds=seconds,
-        rate_per_second=rate_per_second,
-        payload_bytes=payload_bytes,
-        wanted_per_second=wanted_per_second,
-        pgque_sql=pgque_sql,
-        pgmq_sql=pgmq_sql,
-    )
-    _side_by_side(dsn, plan, picture_file, as_json, (yes, dry_run, show_sql))
+def _compared(bench: Bench, what: str, example: str) -> None:
+    """Add `howdah bench <bench>`: the same options for each of them."""
+
+    @app.command(bench.value, help=what, epilog=f"Example: howdah bench {bench.value} {example}")
+    def command(
+        dsn: options.DSN = "",
+        *,
+        against: options.AGAINST = "",
+        held_xmin: options.HELD = False,
+        seconds: options.SECONDS = None,
+        rate_per_second: options.RATE = None,
+        payload_bytes: options.PAYLOAD = None,
+        processes: options.PROCESSES = None,
+        wanted_per_second: options.WANTED = None,
+        pgque_sql: options.PGQUE = None,
+        pgmq_sql: options.PGMQ = None,
+        picture_file: options.PICTURE = None,
+        yes: options.YES = False,
+        dry_run: options.DRY = False,
+        show_sql: options.SHOW = False,
+        as_json: options.JSON = False,
+    ) -> None:
+        plan = options.plan_of(
+            bench,
+            against,
+            held_xmin,
+            seconds=seconds,
+            rate_per_second=rate_per_second,
+            payload_bytes=payload_bytes,
+            processes=processes,
+            wanted_per_second=wanted_per_second,
+            pgque_sql=pgque_sql,
+            pgmq_sql=pgmq_sql,
+        )
+        _side_by_side(dsn, plan, picture_file, as_json, (yes, dry_run, show_sql))
 
 
-@app.command(epilog="Example: howdah bench outbox --against skip-locked --seconds 2")
-def outbox(
-    dsn: options.DSN = "",
-    *,
-    against: options.AGAINST = "",
-    held_xmin: options.HELD = False,
-    seconds: options.SECONDS = None,
-    rate_per_second: options.RATE = None,
-    payload_bytes: options.PAYLOAD = None,
-    wanted_per_second: options.WANTED = None,
-    pgque_sql: options.PGQUE = None,
-    pgmq_sql: options.PGMQ = None,
-    picture_file: options.PICTURE = None,
-    yes: options.YES = False,
-    dry_run: options.DRY = False,
-    show_sql: options.SHOW = False,
-    as_json: options.JSON = False,
-) -> None:
-    """Relay events to a function that does nothing: what the relay itself can carry."""
-    plan = options.plan_of(
-        Bench.OUTBOX,
-        against,
-        held_xmin,
-        seconds=seconds,
-        rate_per_second=rate_per_second,
-        payload_bytes=payload_bytes,
-        wanted_per_second=wanted_per_second,
-        pgque_sql=pgque_sql,
-        pgmq_sql=pgmq_sql,
-    )
-    _side_by_side(dsn, plan, picture_file, as_json, (yes, dry_run, show_sql))
-
-
-@app.command(epilog="Example: howdah bench queue --against skip-locked,pgqueuer --seconds 2")
-def queue(
-    dsn: options.DSN = "",
-    *,
-    against: options.AGAINST = "",
-    held_xmin: options.HELD = False,
-    seconds: options.SECONDS = None,
-    rate_per_second: options.RATE = None,
-    payload_bytes: options.PAYLOAD = None,
-    processes: options.PROCESSES = None,
-    wanted_per_second: options.WANTED = None,
-    pgque_sql: options.PGQUE = None,
-    pgmq_sql: options.PGMQ = None,
-    picture_file: options.PICTURE = None,
-    yes: options.YES = False,
-    dry_run: options.DRY = False,
-    show_sql: options.SHOW = False,
-    as_json: options.JSON = False,
-) -> None:
-    """Do jobs whose handler does nothing, from enqueue to acknowledgement."""
-    plan = options.plan_of(
-        Bench.QUEUE,
-        against,
-        held_xmin,
-        seconds=seconds,
-        rate_per_second=rate_per_second,
-        payload_bytes=payload_bytes,
-        processes=processes,
-        wanted_per_second=wanted_per_second,
-        pgque_sql=pgque_sql,
-        pgmq_sql=pgmq_sql,
-    )
-    _side_by_side(dsn, plan, picture_file, as_json, (yes, dry_run, show_sql))
+_compared(
+    Bench.LOG,
+    "Append events and read them: rate, latency, WAL and dead tuples, side by side.",
+    "--against bare --seconds 2",
+)
+_compared(
+    Bench.OUTBOX,
+    "Relay events to a function that does nothing: what the relay itself can carry.",
+    "--against skip-locked --seconds 2",
+)
+_compared(
+    Bench.QUEUE,
+    "Do jobs whose handler does nothing, from enqueue to acknowledgement.",
+    "--against skip-locked,pgqueuer --seconds 2",
+)
 
 
 def _side_by_side(

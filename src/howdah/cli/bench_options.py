@@ -46,7 +46,10 @@ RATE = Annotated[
     typer.Option(help="Items a second while the latency is measured.  [default: 100]"),
 ]
 PAYLOAD = Annotated[int | None, typer.Option(help="Bytes of an item.  [default: 100]")]
-PROCESSES = Annotated[int | None, typer.Option(help="Processes that consume.  [default: 1]")]
+PROCESSES = Annotated[
+    int | None,
+    typer.Option(help="Processes that consume, where several can.  [default: 1]"),
+]
 WANTED = Annotated[
     float | None, typer.Option(help="The rate that you need: says whether to stay or to leave.")
 ]
