@@ -9,6 +9,9 @@ from howdah.check.model import Kind
 from tests.corpus import oracles
 from tests.corpus.conftest import Loaded
 
+# One worker loads the schemas, for all of these modules.
+pytestmark = pytest.mark.xdist_group("corpus")
+
 
 def test_every_redundant_index_is_found_and_none_falsely(
     real: Loaded, connection: psycopg.Connection

@@ -16,6 +16,9 @@ from howdah.check.model import Kind
 from tests.corpus.conftest import Loaded
 from tests.corpus.figures import FIGURES
 
+# One worker loads the schemas, for all of these modules.
+pytestmark = pytest.mark.xdist_group("corpus")
+
 TRUE = {"redundant-index", "foreign-key-without-index", "no-primary-key", "dangerous-setting"}
 
 

@@ -13,6 +13,9 @@ from howdah.check.rules.redundancy import redundant_index
 from tests.corpus.conftest import Loaded
 from tests.corpus.schemas import CORPUS, FETCH, Schema
 
+# One worker loads the schemas, for all of these modules.
+pytestmark = pytest.mark.xdist_group("corpus")
+
 KEA = next(schema for schema in CORPUS if schema.name == "kea")
 
 

@@ -12,7 +12,7 @@ from howdah.clock import FakeClock
 from howdah.errors import BadInput, TimedOut
 from howdah.postgres import Installation
 from howdah.testing import GROUP, wait_until
-from howdah.testing.majors import Candidate, _named, _parameter, select
+from howdah.testing.majors import Candidate, _named, _parameter, narrowed, select
 
 HERE = Path("/usr/lib/postgresql")
 
@@ -48,6 +48,13 @@ def test_newest_is_one_that_is_there() -> None:
     assert majors(select(some[:1], newest=True)) == [18]
 
 
+def test_the_newest_by_default_gives_way_to_named_majors() -> None:
+    marker = {"until": 17, "newest_by_default": True}
+    assert majors(select(ALL, **narrowed(marker, ""))) == [17]
+    assert majors(select(ALL, **narrowed(marker, "14:/a/b"))) == [17, 15, 14]
+    assert narrowed({}, "") == {}
+
+
 def test_nothing_in_range_is_a_skip_and_not_a_silent_pass() -> None:
     (only,) = select(ALL, since=19)
     assert only.installation is None
@@ -56,10 +63,10 @@ def test_nothing_in_range_is_a_skip_and_not_a_silent_pass() -> None:
 
 
 def test_missing_default_is_skipped_by_name() -> None:
-    parameter = _parameter(candidate(18, installed=False))
+    parameter = _parameter(candidate(18, installed=False), "-test_this")
     marks = {mark.name: mark for mark in getattr(parameter, "marks", ())}
     assert marks["skip"].kwargs["reason"] == "no PostgreSQL 18"
-    assert marks["xdist_group"].args == (GROUP.format(major=18),)
+    assert marks["xdist_group"].args == (GROUP.format(major=18, module="-test_this"),)
 
 
 def test_environment() -> None:

@@ -136,6 +136,7 @@ PUBLIC = {
         "redis_broker",
         "server",
         "servers_line",
+        "shared_servers",
         "wait_until",
     ],
     "howdah.testing.queues": [

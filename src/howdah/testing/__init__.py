@@ -10,8 +10,9 @@ did not start.
 Each test that uses `server`, `database` or `own_server` runs once per tested major: 18 and 15, and
 those that `HOWDAH_TEST_PG` names (`14:/path/to/bin,16:/path/to/bin`). A major that is not installed
 is a skip that says what to install. `@pytest.mark.postgres(since=17)` and `until=` narrow the
-majors, `newest=True` takes only the newest of them. Tests of one major share an xdist group, so
-that under `--dist loadgroup` each worker starts few servers.
+majors, `newest=True` takes only the newest of them, `newest_by_default=True` does where
+`HOWDAH_TEST_PG` names none. A module's tests on one major share an xdist group, for
+`--dist loadgroup`; a worker starts one server of a major, when a test first asks.
 
 `nats_broker`, `redis_broker`, `rabbitmq_broker`, `kafka_broker` and `http_broker` are real
 brokers on loopback; where the program is absent, the test is a skip that says what to install.
@@ -28,7 +29,13 @@ from howdah.testing.brokers.fixtures import (
     redis_broker,
 )
 from howdah.testing.databases import Database
-from howdah.testing.fixtures import database, own_server, postgres_installation, server
+from howdah.testing.fixtures import (
+    database,
+    own_server,
+    postgres_installation,
+    server,
+    shared_servers,
+)
 from howdah.testing.majors import (
     GROUP,
     pytest_configure,
@@ -53,5 +60,6 @@ __all__ = [
     "redis_broker",
     "server",
     "servers_line",
+    "shared_servers",
     "wait_until",
 ]

@@ -27,6 +27,7 @@ DIAGNOSIS = {
 """What a test of a diagnosis wants to see; on top of a server's own defaults."""
 
 OwnServer = Callable[..., Server]
+SharedServers = Callable[[Installation], Server]
 
 
 @pytest.fixture(scope="session")
@@ -36,10 +37,24 @@ def postgres_installation(request: pytest.FixtureRequest) -> Installation:
 
 
 @pytest.fixture(scope="session")
-def server(postgres_installation: Installation) -> Iterator[Server]:
-    """A server that all tests of one major share in one worker: create databases, break nothing."""
-    with Server.start(postgres_installation, settings=DIAGNOSIS) as shared:
+def shared_servers() -> Iterator[SharedServers]:
+    """The shared server of each installation, started when a test first asks."""
+    started: dict[Installation, Server] = {}
+    with contextlib.ExitStack() as servers:
+
+        def shared(installation: Installation) -> Server:
+            if installation not in started:
+                server = Server.start(installation, settings=DIAGNOSIS)
+                started[installation] = servers.enter_context(server)
+            return started[installation]
+
         yield shared
+
+
+@pytest.fixture(scope="session")
+def server(postgres_installation: Installation, shared_servers: SharedServers) -> Server:
+    """A server that all tests of one major share in one worker: create databases, break nothing."""
+    return shared_servers(postgres_installation)
 
 
 @pytest.fixture

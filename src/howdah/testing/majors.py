@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import functools
 import os
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
@@ -21,8 +23,8 @@ DEFAULT_MAJORS = (18, 15)
 
 ENVIRONMENT = "HOWDAH_TEST_PG"
 FIXTURE = "postgres_installation"
-GROUP = "postgres-{major}"
-"""The xdist group of a major's tests."""
+GROUP = "postgres-{major}{module}"
+"""The xdist group of a module's tests on one major."""
 
 
 class Candidate(msgspec.Struct, frozen=True, kw_only=True):
@@ -74,7 +76,8 @@ def pytest_configure(config: pytest.Config) -> None:
     """Tell pytest about our marker, and about xdist's, which is absent without xdist."""
     config.addinivalue_line(
         "markers",
-        "postgres(since=None, until=None, newest=False): the PostgreSQL majors of a test",
+        "postgres(since=None, until=None, newest=False, newest_by_default=False):"
+        " the PostgreSQL majors of a test",
     )
     config.addinivalue_line("markers", "xdist_group(name): tests that share a worker")
 
@@ -84,14 +87,26 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if FIXTURE not in metafunc.fixturenames:
         return
     marker = metafunc.definition.get_closest_marker("postgres")
-    chosen = select(candidates(), **(marker.kwargs if marker else {}))
+    asked = narrowed(marker.kwargs if marker else {}, os.environ.get(ENVIRONMENT, ""))
+    chosen = select(candidates(), **asked)
+    # Tests that name a group of their own share it per major, in whichever modules they are.
+    grouped = metafunc.definition.get_closest_marker("xdist_group")
+    module = "" if grouped else f"-{metafunc.module.__name__.rpartition('.')[2]}"
     metafunc.parametrize(
         FIXTURE,
-        [_parameter(one) for one in chosen],
+        [_parameter(one, module) for one in chosen],
         indirect=True,
         scope="session",
         ids=[f"pg{one.major}" if one.major else "none" for one in chosen],
     )
+
+
+def narrowed(marker: Mapping[str, Any], named: str) -> dict[str, Any]:
+    """What `select` is asked for: the newest by default is the newest where no major is named."""
+    asked = dict(marker)
+    if asked.pop("newest_by_default", False) and not named:
+        asked["newest"] = True
+    return asked
 
 
 def select(
@@ -110,8 +125,8 @@ def select(
     return (installed or within)[:1] if newest else within
 
 
-def _parameter(one: Candidate) -> object:
-    marks = [pytest.mark.xdist_group(GROUP.format(major=one.major))]
+def _parameter(one: Candidate, module: str = "") -> object:
+    marks = [pytest.mark.xdist_group(GROUP.format(major=one.major, module=module))]
     if one.installation is None:
         marks.append(pytest.mark.skip(reason=one.missing))
     return pytest.param(one.installation, marks=marks)
