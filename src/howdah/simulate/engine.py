@@ -92,6 +92,12 @@ class Engine(Protocol):
     def flush(self, cache: str) -> None:
         """The cache forgets everything."""
 
+    def drop(self, element: str) -> None:
+        """Everybody who waits in this Queue or Pool is rejected (semantics: Interventions)."""
+
+    def reseed(self, seed: int) -> None:
+        """All further draws are new ones; what was drawn stays (semantics: Interventions)."""
+
     def snapshot(self) -> Snapshot:
         """The state now; cheap, and independent of what happens later."""
 
