@@ -10,7 +10,7 @@ from tests.corpus import oracles
 from tests.corpus.conftest import Loaded
 
 # One worker loads the schemas, for all of these modules.
-pytestmark = pytest.mark.xdist_group("corpus")
+pytestmark = [pytest.mark.xdist_group("corpus"), pytest.mark.postgres(newest_by_default=True)]
 
 
 def test_every_redundant_index_is_found_and_none_falsely(

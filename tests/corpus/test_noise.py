@@ -17,7 +17,7 @@ from tests.corpus.conftest import Loaded
 from tests.corpus.figures import FIGURES
 
 # One worker loads the schemas, for all of these modules.
-pytestmark = pytest.mark.xdist_group("corpus")
+pytestmark = [pytest.mark.xdist_group("corpus"), pytest.mark.postgres(newest_by_default=True)]
 
 TRUE = {"redundant-index", "foreign-key-without-index", "no-primary-key", "dangerous-setting"}
 

@@ -15,6 +15,8 @@ from howdah.testing.nemesis import Fleet, Nemesis
 from tests.crash.queue_actors import KEYS, LEASE_SECONDS, queue_for
 from tests.postgres.queue.working import wait_quiet
 
+pytestmark = pytest.mark.postgres(newest_by_default=True)  # decided in Python
+
 WORKERS = ("w1", "w2", "w3")
 PRODUCERS = ("p1", "p2")
 DEAD = """SELECT sum(n_dead_tup)::int FROM pg_stat_user_tables

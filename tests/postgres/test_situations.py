@@ -145,6 +145,7 @@ def test_an_empty_database_is_not_declared_healthy_by_silence(database: Database
     assert all(r.examined > 0 for r in found.values() if r.kind is Kind.OK)
 
 
+@pytest.mark.postgres(newest_by_default=True)
 def test_the_command_line_on_an_ill_database(database: Database, tmp_path: Path) -> None:
     fall_ill(database)
     page = tmp_path / "report.html"

@@ -23,6 +23,8 @@ from howdah.schema.api import install
 from tests.sinks.conformance import Adapter, Conformance, Fault, Received, Writer, fence, run
 from tests.sinks.conformance import publish as published
 
+pytestmark = pytest.mark.postgres(newest_by_default=True)  # decided in Python
+
 
 class PostgresqlAdapter(Adapter):
     """One table per test."""

@@ -15,6 +15,8 @@ from howdah.outbox.sinks.sink import Message
 from howdah.testing import Database
 from tests.postgres.outbox.posted import Posted
 
+pytestmark = pytest.mark.postgres(newest_by_default=True)  # decided in Python
+
 Typed = Callable[..., str]
 SEEN: list[bytes] = []
 

@@ -5,10 +5,14 @@ from __future__ import annotations
 import threading
 import time
 
+import pytest
+
 from howdah.queue import JobContext, Queue
 from howdah.testing import Database, wait_until
 
 from .working import made, wait_for, wait_quiet, working
+
+pytestmark = pytest.mark.postgres(newest_by_default=True)  # decided in Python
 
 
 def test_a_handler_that_keeps_the_lock_keeps_its_lease(database: Database) -> None:

@@ -23,6 +23,8 @@ from howdah.testing.fixtures import OwnServer
 from .app import queue as app
 from .working import RAN, Process, at_least, has_all, leader, made, wait_for, wait_quiet, working
 
+pytestmark = pytest.mark.postgres(newest_by_default=True)  # decided in Python
+
 SOON = Backoff(base_seconds=0.05, jitter="none")
 LATE = "SELECT count(DISTINCT n) = %s FROM ran"
 

@@ -23,6 +23,8 @@ from howdah.schema import install
 from howdah.testing import Database, wait_until
 from howdah.testing.queues import drain
 
+pytestmark = pytest.mark.postgres(newest_by_default=True)  # decided in Python
+
 
 class Shop:
     """A queue whose handlers wait until they are let go."""

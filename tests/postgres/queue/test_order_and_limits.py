@@ -14,6 +14,8 @@ from howdah.testing import Database, wait_until
 
 from .working import made, wait_for, wait_quiet, working
 
+pytestmark = pytest.mark.postgres(newest_by_default=True)  # decided in Python
+
 SOON = Backoff(base_seconds=0.05, jitter="none")
 
 

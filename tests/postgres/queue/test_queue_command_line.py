@@ -28,6 +28,8 @@ from howdah.schema import install
 from howdah.testing import Database, wait_until
 from howdah.testing.queues import drain
 
+pytestmark = pytest.mark.postgres(newest_by_default=True)  # decided in Python
+
 PROGRAM = """
 from pathlib import Path
 from threading import Event

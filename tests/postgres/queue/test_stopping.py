@@ -16,6 +16,8 @@ from howdah.testing import Database, wait_until
 from .app import queue as processes
 from .working import RAN, Process, made, wait_for, wait_quiet, working
 
+pytestmark = pytest.mark.postgres(newest_by_default=True)  # decided in Python
+
 NEVER = Backoff(base_seconds=3600, jitter="none")
 SLEEPING = (
     "SELECT count(*) FROM pg_stat_activity"

@@ -17,6 +17,8 @@ from howdah.schema import install
 from howdah.testing import Database
 from howdah.testing.queues import assert_enqueued, drain, enqueued, run_job, sql_time
 
+pytestmark = pytest.mark.postgres(newest_by_default=True)  # decided in Python
+
 
 @pytest.fixture
 def connection(database: Database) -> Iterator[psycopg.Connection[Any]]:

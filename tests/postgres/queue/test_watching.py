@@ -23,6 +23,8 @@ from howdah.schema import install
 from howdah.testing import Database, wait_until
 from howdah.testing.queues import enqueued, run_job
 
+pytestmark = pytest.mark.postgres(newest_by_default=True)  # decided in Python
+
 
 @pytest.fixture
 def connection(database: Database) -> Iterator[psycopg.Connection[Any]]:
