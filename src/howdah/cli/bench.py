@@ -11,11 +11,13 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from howdah.bench import collector, side_by_side
+from howdah.bench import collector, side_by_side, simulating
 from howdah.bench.model import Bench, Plan
 from howdah.cli import bench_options as options
 from howdah.cli.target import progress
+from howdah.config import resolve
 from howdah.report import bench as rendering
+from howdah.report import bench_simulate
 from howdah.report.pictures import side_by_side as picture
 
 app = typer.Typer(
@@ -108,6 +110,27 @@ def _side_by_side(
         rendering.show(report, Console(file=sys.stdout, highlight=False))
     if report.advice is not None and report.advice.verdict == "leave":
         raise typer.Exit(1)
+
+
+@app.command(epilog="Example: howdah bench simulate --against heapq --seconds 1")
+def simulate(
+    *,
+    against: options.AGAINST = "",
+    seconds: Annotated[float, typer.Option(help="Wall time of each measured run.")] = 5.0,
+    seed: Annotated[int, typer.Option(help="Of every simulator's random numbers.")] = 1,
+    as_json: options.JSON = False,
+) -> None:
+    """Simulate a single server and a retry storm: events a second of each simulator, no server."""
+    names = tuple(each.strip() for each in against.split(",") if each.strip())
+    flags = {"against": names, "seconds": seconds, "seed": seed}
+    plan = resolve(simulating.Plan, section="bench_simulate", flags=flags)
+    simulating.chosen(plan.against)
+    with progress() as tell:
+        report = simulating.run(plan, tell)
+    if as_json:
+        typer.echo(bench_simulate.json(report), nl=False)
+    else:
+        bench_simulate.show(report, Console(file=sys.stdout, highlight=False))
 
 
 @app.command(epilog="Example: howdah bench snapshot --json")
