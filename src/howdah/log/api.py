@@ -14,8 +14,9 @@ from typing import Any
 import psycopg
 
 from howdah.clock import SYSTEM_CLOCK, Clock
-from howdah.driver import Steps, run, run_async
-from howdah.errors import BadInput, Unsupported, from_database
+from howdah.driver import Statement, Steps, run, run_async
+from howdah.driver.copying import acopy_rows, copy_rows
+from howdah.errors import BadInput
 from howdah.log import store
 from howdah.log.decide import PAGE_BYTES
 from howdah.log.model import Cursor, Event, Maintained, Page, Position, Record
@@ -79,19 +80,13 @@ class Log:
 
     def copy(self, connection: psycopg.Connection[Any], events: Iterable[Event]) -> int:
         """Emit many events by COPY, the fastest way; psycopg only. How many there were."""
-        if not isinstance(connection, psycopg.Connection):
-            raise Unsupported("copy() needs a psycopg connection", hint="emit_many()")
-        statement = store.copying(run(connection, self._current()))
-        count = 0
-        try:
-            with connection.cursor() as cursor, cursor.copy(statement.text.encode()) as copy:
-                copy.set_types(["text", "text", "jsonb", "bytea"])
-                for event in events:
-                    copy.write_row(store.row_of(event))
-                    count += 1
-        except psycopg.Error as error:
-            raise from_database(error) from error
-        return count
+        statement = run(connection, self.copying())
+        return copy_rows(connection, statement, store.COPIED, map(store.row_of, events))
+
+    async def acopy(self, connection: psycopg.AsyncConnection[Any], events: Iterable[Event]) -> int:
+        """Emit many events by COPY, the fastest way; psycopg only. How many there were."""
+        statement = await run_async(connection, self.copying())
+        return await acopy_rows(connection, statement, store.COPIED, map(store.row_of, events))
 
     def maintain(
         self,
@@ -112,6 +107,10 @@ class Log:
         """The steps of `emit_many`, for runners of one's own."""
         ring = yield from self._current()
         return (yield from store.emit_many(ring, events))
+
+    def copying(self) -> Steps[Statement]:
+        """The steps before a COPY: its statement."""
+        return store.copying((yield from self._current()))
 
     def _current(self) -> Steps[store.Ring]:
         ring = self._ring

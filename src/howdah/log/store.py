@@ -32,6 +32,9 @@ _POSITION = statement(_READ, "position")
 _FLUSHED = statement(_READ, "flushed")
 _MAINTAIN = statement(_READ, "maintain")
 
+COPIED = ("text", "text", "bytea", "bytea")
+"""The types of what `row_of` gives. Headers are bytes: psycopg would encode a text once more."""
+_JSONB = b"\x01"  # the version of jsonb's binary form; the JSON text follows
 _HALF = 16  # generations change the ledger's half every 2**16; see schema.sql
 
 
@@ -84,9 +87,11 @@ def copying(ring: Ring) -> Statement:
     return _emitting("copy_in", ring.log, ring.segment)
 
 
-def row_of(event: Event) -> tuple[str, str | None, str | None, bytes]:
-    """An event as the row that `copying` takes."""
-    return event.topic, event.key, _encoded(event), event.payload
+def row_of(event: Event) -> tuple[str, str | None, bytes | None, bytes]:
+    """An event as the row that `copying` takes, of the types `COPIED`."""
+    headers = event.headers
+    written = None if headers is None else _JSONB + msgspec.json.encode(headers)
+    return event.topic, event.key, written, event.payload
 
 
 def subscribe(

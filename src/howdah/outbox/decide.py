@@ -19,7 +19,7 @@ from random import Random
 import msgspec
 
 from howdah.outbox.model import Backoff, Policy
-from howdah.outbox.sinks.sink import Message, Outcome, Verdict
+from howdah.outbox.sinks.sink import DELIVERED, Message, Outcome, Verdict
 
 _HELD = Outcome(verdict=Verdict.HELD, reason="an earlier message of its key failed", code="held")
 
@@ -33,50 +33,52 @@ class State(enum.IntEnum):
     PARKED = 3  # its row is in a commit
 
 
-class Item:
-    """One message on its way; only its lane changes it. `key` is None where no order is owed."""
+_DELIVERED = State.DELIVERED
 
-    __slots__ = (
-        "attempts",
-        "behind",
-        "failed_at",
-        "from_table",
-        "id",
-        "key",
-        "message",
-        "outcome",
-        "shard",
-        "size",
-        "stamp",
-        "state",
-        "tries",
-    )
 
-    def __init__(
-        self, message: Message, shard: int = 0, *, key: str | None = None, from_table: bool = False
-    ) -> None:
-        self.id = message.id
-        self.key = key
-        self.message: Message | None = message
-        self.shard = shard
-        self.size = len(message.payload)
-        self.from_table = from_table
-        self.state = State.PENDING
-        self.outcome: Outcome | None = None
-        self.behind = False
-        self.attempts = 0  # that count against it
-        self.tries = 0  # all of them
-        self.stamp = -1  # what the lane had delivered when it last failed
-        self.failed_at: float | None = None  # first
+class Item(msgspec.Struct, eq=False, gc=False):
+    """One message on its way; only its lane changes it. See `item_of`."""
+
+    id: int
+    message: Message | None
+    shard: int
+    key: str | None
+    """None where no order is owed."""
+    size: int
+    from_table: bool = False
+    state: State = State.PENDING
+    outcome: Outcome | None = None
+    behind: bool = False
+    attempts: int = 0  # that count against it
+    tries: int = 0  # all of them
+    stamp: int = -1  # what the lane had delivered when it last failed
+    failed_at: float | None = None  # first
 
     def __repr__(self) -> str:
         return f"<Item {self.id} {self.key} {self.state.name}>"
+
+
+def item_of(
+    message: Message, shard: int = 0, *, key: str | None = None, from_table: bool = False
+) -> Item:
+    """A message that is to be sent."""
+    return Item(message.id, message, shard, key, len(message.payload), from_table)
+
+
+def items_of(messages: Sequence[Message], shards: Sequence[int]) -> list[Item]:
+    """Messages that the log brought, each with its key and its stored shard."""
+    return [
+        Item(message.id, message, shard, message.key, len(message.payload))
+        for message, shard in zip(messages, shards, strict=True)
+    ]
 
 
 class Settled(msgspec.Struct, kw_only=True):
     """What one call of the sink brought about."""
 
     delivered: list[Item] = []
+    delivered_bytes: int = 0
+    """Payloads of those that the log brought."""
     duplicates: int = 0
     retried: int = 0
     parked: list[Item] = []
@@ -141,14 +143,25 @@ class Lane:
         else:
             self._ready.append(item)
 
+    def add_all(self, items: Sequence[Item]) -> None:
+        """Messages that the log brought, in its order."""
+        if not self._parked:
+            self._ready.extend(items)
+            return
+        for item in items:
+            self.add(item)
+
     def next_batch(self, now: float, most: int, most_bytes: int) -> list[Item]:
         """What to send in one call, in order; empty when nothing is due."""
         batch = _Batch(most, most_bytes, one_of_a_key=not self.pipelines_keys)
         self._take_loose(batch, now)
         self._take_held(batch, now)
-        self._take_ready(batch, now)
-        self._sending = len(batch.items)
         self._replaying = {item.key for item in batch.items if item.from_table}
+        if self._parked or self._held or batch.one_of_a_key:
+            self._take_ready(batch, now)
+        else:
+            batch.fill(self._ready)
+        self._sending = len(batch.items)
         return batch.items
 
     def next_due(self) -> float | None:
@@ -207,6 +220,8 @@ class Lane:
 
     def settle(self, batch: Sequence[Item], outcomes: Sequence[Outcome], now: float) -> Settled:
         """Take in what became of each message of a batch."""
+        if outcomes.count(DELIVERED) == len(batch) == len(outcomes):
+            return self._all_delivered(batch)
         self._sent()
         settled = Settled()
         self._delivered += sum(each.verdict is Verdict.DELIVERED for each in outcomes)
@@ -225,6 +240,20 @@ class Lane:
             self._put_back(key, held, settled)
         return settled
 
+    def _all_delivered(self, batch: Sequence[Item]) -> Settled:
+        """The usual case, without a look at each key."""
+        replaying = bool(self._replaying)
+        self._sent()
+        self._delivered += len(batch)
+        size = 0
+        for item in batch:
+            item.state = _DELIVERED
+            item.message = None
+            size += item.size
+        gone = [item for item in batch if item.from_table] if replaying else []
+        size -= sum(item.size for item in gone)
+        return Settled(delivered=list(batch), delivered_bytes=size, gone=gone)
+
     def _sent(self) -> None:
         self._sending = 0
         self._replaying = set()
@@ -236,6 +265,8 @@ class Lane:
         settled.delivered.append(item)
         if item.from_table:
             settled.gone.append(item)
+        else:
+            settled.delivered_bytes += item.size
 
     def _hold(self, item: Item, back: dict[str, _Held], now: float) -> None:
         if item.key is None:
@@ -351,6 +382,7 @@ class _Batch:
         self.items: list[Item] = []
         self._most = most
         self._room = most_bytes
+        self.one_of_a_key = one_of_a_key
         self._keys: set[str] | None = set() if one_of_a_key else None
 
     @property
@@ -363,6 +395,15 @@ class _Batch:
         message = item.message
         assert message is not None
         return self._keys is None or message.key is None or message.key not in self._keys
+
+    def fill(self, ready: deque[Item]) -> None:
+        """Whatever is next, where any message may follow any other."""
+        items, most, room = self.items, self._most, self._room
+        while ready and len(items) < most and (room > 0 or not items):
+            item = ready.popleft()
+            items.append(item)
+            room -= item.size
+        self._room = room
 
     def add(self, item: Item) -> None:
         self.items.append(item)

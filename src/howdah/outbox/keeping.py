@@ -19,7 +19,7 @@ from howdah.clock import Clock
 from howdah.errors import TimedOut, from_database
 from howdah.outbox import store
 from howdah.outbox.connecting import Line
-from howdah.outbox.decide import Item, Lane, Settled
+from howdah.outbox.decide import Item, Lane, Settled, item_of
 from howdah.outbox.model import Figures, Head, OutboxConfig, Parked, RelayOptions
 from howdah.outbox.partitioned import PartitionedSource
 from howdah.outbox.payload import texts
@@ -78,7 +78,7 @@ class Keeper:
         figures.replayed += len(settled.gone)
         figures.duplicates += settled.duplicates
         figures.retries += settled.retried
-        self.hand_bytes -= sum(item.size for item in settled.delivered if not item.from_table)
+        self.hand_bytes -= settled.delivered_bytes
         self._gone += settled.gone
         self._refused += settled.refused
         self._uncommitted += len(settled.delivered) + len(settled.parked)
@@ -252,9 +252,9 @@ class Keeper:
     def _send(self, rows: Sequence[Parked], *, ordered: bool) -> None:
         by_lane: dict[int, list[Item]] = defaultdict(list)
         for row in rows:
-            item = Item(
-                message_of_row(row), row.shard, key=row.key if ordered else None, from_table=True
-            )
+            message = message_of_row(row, self._config.content_type)
+            key = row.key if ordered else None
+            item = item_of(message, row.shard, key=key, from_table=True)
             if row.id in self._sent_before:
                 self._gone.append(item)
                 self.due.set()
@@ -275,7 +275,7 @@ class Keeper:
         return self._lanes[shard % len(self._lanes)]
 
 
-def message_of_row(row: Parked) -> Message:
+def message_of_row(row: Parked, content_type: str) -> Message:
     """A parked message as a sink sees it."""
     return Message(
         id=row.id,
@@ -283,6 +283,6 @@ def message_of_row(row: Parked) -> Message:
         topic=row.topic,
         key=row.key,
         payload=row.payload,
-        headers=texts(row.headers),
+        headers=texts(row.headers, content_type),
         at=row.at,
     )

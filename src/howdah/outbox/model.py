@@ -31,6 +31,12 @@ class Policy(enum.StrEnum):
     SKIP = "skip"  # only it is set aside; the order of the key is given up
 
 
+JSON = "application/json"
+ContentType = Annotated[
+    str, msgspec.Meta(pattern=r"\A[A-Za-z0-9.+-]+/[A-Za-z0-9.+-]+( *;[ -~]*)?\Z", max_length=200)
+]
+
+
 class Draft(NamedTuple):
     """An event as a producer writes it; a plain tuple in this order serves as well.
 
@@ -56,6 +62,12 @@ class OutboxConfig(msgspec.Struct, frozen=True, kw_only=True):
     dedup_seconds: Annotated[float, msgspec.Meta(gt=0)] | None = None
     max_bytes: Annotated[int, msgspec.Meta(ge=1, le=1 << 30)] = 900_000
     """Of payload and headers of one event; `emit` refuses more. The default fits every broker."""
+    content_type: Annotated[
+        str,
+        msgspec.Meta(pattern=r"\A[A-Za-z0-9.+-]+/[A-Za-z0-9.+-]+( *;[ -~]*)?\Z", max_length=200),
+    ] = JSON
+    """Of events that have no such header. Bytes are of this type too, unless it is JSON: what they
+    are is not known then."""
 
 
 class Backoff(msgspec.Struct, frozen=True, kw_only=True):

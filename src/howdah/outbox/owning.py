@@ -1,6 +1,7 @@
-"""When a waiting relay may take over: what it saw of the owner, without a write of either.
+"""Who owns an outbox, and when a waiting relay may take over: what it saw of the owner.
 
-Owns that decision, pure. Must never look at a clock of the database's clients twice: `now` is told.
+Owns that decision, pure, and how an owner is named. Must never look at a clock of the database's
+clients twice: `now` is told.
 
 An owner that is idle writes nothing, so that its silence means nothing. Only silence while there is
 work does: an owner with work writes at least every third of its lease.
@@ -9,6 +10,52 @@ work does: an owner with work writes at least every third of its lease.
 from __future__ import annotations
 
 import msgspec
+
+from howdah.errors import Superseded
+
+
+class Instance(msgspec.Struct, frozen=True, kw_only=True):
+    """One relay, as it names itself in the ledger with everything that it writes."""
+
+    name: str
+    """Host and process id."""
+    since: str
+    """When it took over, by its own clock: RFC 3339, UTC."""
+
+    @property
+    def note(self) -> str:
+        """As it is written: JSON."""
+        return msgspec.json.encode(self).decode()
+
+
+class Owner(msgspec.Struct, frozen=True, kw_only=True):
+    """Whose epoch is the newest one; `instance` is None where it did not say."""
+
+    epoch: int
+    instance: Instance | None
+
+    def __str__(self) -> str:
+        if self.instance is None:
+            return f"epoch {self.epoch}"
+        return f"{self.instance.name} at {self.instance.since} (epoch {self.epoch})"
+
+
+def owner_of(epoch: int, note: str | None) -> Owner:
+    """The owner that a row of the ledger names."""
+    try:
+        instance = None if note is None else msgspec.json.decode(note, type=Instance)
+    except msgspec.MsgspecError:  # another version's note
+        instance = None
+    return Owner(epoch=epoch, instance=instance)
+
+
+def replaced(outbox: str, epoch: int, owner: Owner | None = None) -> Superseded:
+    """What a relay of `epoch` is told once it owns the outbox no more."""
+    return Superseded(
+        f"the relay of outbox {outbox} is superseded by {owner or 'another one'}",
+        detail=f"This one was epoch {epoch}.",
+        hint="stop this one, or run it with --standby",
+    )
 
 
 class Sight(msgspec.Struct, frozen=True, kw_only=True):

@@ -12,17 +12,18 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Sequence
+from typing import Any
 
 import msgspec
 
 from howdah import query
-from howdah.driver import Statement, Steps, compose, statement
-from howdah.errors import Superseded
+from howdah.driver import Row, Statement, Steps, compose, statement
 from howdah.log.model import Event, Record
 from howdah.outbox import store
-from howdah.outbox.decide import Item, State
-from howdah.outbox.owning import Sight
-from howdah.outbox.payload import message_of
+from howdah.outbox.decide import Item, State, items_of
+from howdah.outbox.model import OutboxConfig
+from howdah.outbox.owning import Instance, Owner, Sight, replaced
+from howdah.outbox.payload import messages_of
 from howdah.outbox.progress import Scattered, Taken
 
 PAGE_ROWS = 1_000
@@ -64,14 +65,21 @@ def emit_many(outbox: str, events: Sequence[Event]) -> Steps[list[int]]:
     return [row[0] for row in rows]
 
 
+def copying(outbox: str) -> Steps[Statement]:
+    """The COPY into the hot partition; it has to look nothing up."""
+    yield from ()
+    return _on(outbox, "copy_in")
+
+
 class PartitionedSource:
     """One relay's view of the table. New for each session."""
 
     commits_are_marks = False
     owes_floor = False
 
-    def __init__(self, outbox: str, uuid: str, delivered: set[int]) -> None:
+    def __init__(self, outbox: str, config: OutboxConfig, uuid: str, delivered: set[int]) -> None:
         self.outbox = outbox
+        self._content_type = config.content_type
         self.delivered = delivered
         self.progress = Scattered()
         self.epoch = 0
@@ -79,20 +87,27 @@ class PartitionedSource:
         self._uuid = uuid
         self._lsn: str | None = None
 
-    def open(self) -> Steps[int]:
-        """Become the owner; the epoch."""
+    def open(self, me: Instance) -> Steps[int]:
+        """Become the owner; the epoch. This layout keeps no names of its relays."""
+        del me
         rows = yield _NEWEST_EPOCH(outbox=self.outbox)
         self.epoch = (rows[0][0] if rows else 0) + 1
         yield from self._mark(0)
         yield _FORGET_BEATS(outbox=self.outbox, epoch=self.epoch, beat=0)
         return self.epoch
 
-    def resume(self, epoch: int) -> Steps[None]:
+    def resume(self, epoch: int, me: Instance) -> Steps[None]:
         """Go on; `Superseded` unless `epoch` is still the owner."""
+        del me
         rows = yield _NEWEST_EPOCH(outbox=self.outbox)
         if not rows or rows[0][0] != epoch:
-            raise self._replaced()
+            raise replaced(self.outbox, epoch)
         self.epoch, self._beat = rows[0][0], rows[0][1]
+
+    def owner(self) -> Steps[Owner]:
+        """Who owns it now, whoever asks."""
+        rows = yield _NEWEST_EPOCH(outbox=self.outbox)
+        return Owner(epoch=rows[0][0] if rows else 0, instance=None)
 
     def sight(self) -> Steps[Sight]:
         """One look at another owner: what it wrote last, and whether it has work."""
@@ -118,15 +133,13 @@ class PartitionedSource:
             return []
         self._lsn = yield from store.insert_lsn()
         rows = yield _on(self.outbox, "page")(tracked=self.progress.tracked(), most=most)
-        items = []
-        for row in rows:
-            headers = None if row[4] is None else msgspec.json.decode(row[4], type=dict)
-            record = Record(row[0], row[1], row[2], row[3], headers, row[5], row[6])
-            item = Item(message_of(record, self._uuid), record.shard, key=record.key)
-            if record.id in self.delivered:
+        records = [_record(row) for row in rows]
+        messages = messages_of(records, self._uuid, self._content_type)
+        items = items_of(messages, [record.shard for record in records])
+        for item in items:
+            if item.id in self.delivered:
                 item.state = State.DELIVERED
                 item.message = None
-            items.append(item)
         if not rows:
             self.delivered.clear()
         self.progress.add(items)
@@ -147,9 +160,9 @@ class PartitionedSource:
             yield _on(self.outbox, "publish")(ids=list(taken.delivered))
         if taken.parked:
             yield _on(self.outbox, "take_out")(ids=[item.id for item in taken.parked])
-        ((replaced,),) = yield _SUPERSEDED(outbox=self.outbox, epoch=self.epoch)
-        if replaced:
-            raise self._replaced()
+        ((superseded,),) = yield _SUPERSEDED(outbox=self.outbox, epoch=self.epoch)
+        if superseded:
+            raise replaced(self.outbox, self.epoch)
 
     def maintain(self) -> Steps[list[tuple[str, str]]]:
         """Rotate the published part, and build a bloated index anew; what was done."""
@@ -159,15 +172,8 @@ class PartitionedSource:
     def _mark(self, beat: int) -> Steps[None]:
         rows = yield _BEAT(outbox=self.outbox, epoch=self.epoch, beat=beat)
         if not rows:
-            raise self._replaced()
+            raise replaced(self.outbox, self.epoch)
         self._beat = beat
-
-    def _replaced(self) -> Superseded:
-        return Superseded(
-            f"another relay of outbox {self.outbox} has taken over",
-            detail=f"This one was epoch {self.epoch}.",
-            hint="stop this one, or run it with --standby",
-        )
 
 
 def rotate(outbox: str, most_bytes: int, keep_seconds: float) -> Steps[list[tuple[str, str]]]:
@@ -208,6 +214,12 @@ def _on(outbox: str, block: str) -> Statement:
     text = _QUERIES.text(block)
     used = {name: table for name, table in names.items() if f"{{{name}}}" in text}
     return compose(block, text, **used)
+
+
+def _record(row: Row) -> Record:
+    id, shard, topic, key, headers, payload, at = row
+    decoded = None if headers is None else msgspec.json.decode(headers, type=dict[str, Any])
+    return Record(id, shard, topic, key, decoded, payload, at)
 
 
 def _headers(event: Event) -> str | None:

@@ -6,6 +6,7 @@ a gap, and a set of rows, each by itself. Must never count a message as done tha
 
 from __future__ import annotations
 
+import itertools
 from collections import deque
 from collections.abc import Iterator, Sequence
 from typing import Protocol
@@ -172,15 +173,19 @@ class Scattered:
 
 def _settled(items: Sequence[Item], start: int) -> int:
     """Where the settled messages from `start` on end."""
+    pending = State.PENDING
     at = start
-    while at < len(items) and items[at].state is not State.PENDING:
+    for item in itertools.islice(items, start, None):
+        if item.state is pending:
+            break
         at += 1
     return at
 
 
 def _parked(items: Sequence[Item]) -> tuple[Item, ...]:
     """Those that the commit sets aside; from now on they are in it."""
-    parked = tuple(item for item in items if item.state is State.PARKING)
+    parking = State.PARKING
+    parked = tuple([item for item in items if item.state is parking])
     for item in parked:
         item.state = State.PARKED
     return parked

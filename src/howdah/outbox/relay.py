@@ -25,11 +25,12 @@ from howdah.errors import BadInput, Cannot, CouldNot, Superseded, Unreachable
 from howdah.log import store as log_store
 from howdah.outbox import promises, store
 from howdah.outbox.api import Outbox
+from howdah.outbox.claiming import Claim
 from howdah.outbox.connecting import Line, open_line
 from howdah.outbox.decide import Item, Lane, State
 from howdah.outbox.keeping import Keeper, Source
 from howdah.outbox.model import Ended, Figures, OutboxConfig, RelayOptions
-from howdah.outbox.owning import Watch, idle_wait, is_stale, watched
+from howdah.outbox.owning import idle_wait
 from howdah.outbox.publishing import Publisher, Validate, first_of, waited
 from howdah.outbox.sinks.sink import Fence, Sink
 from howdah.outbox.status import source_of
@@ -79,11 +80,11 @@ class Relay:
         self._dsn = dsn
         self._clock = clock
         self._random = Random()
-        self._epoch: int | None = None
         self._delivered: set[int] = set()
         self._identity = ""
         self._failures = 0
         self._stop = asyncio.Event()
+        self._claim = Claim(self.outbox, self.options, self._stop, clock)
         self._loop: asyncio.AbstractEventLoop | None = None
         self._look = asyncio.Event()
         sinks = _sinks(sink, self.options.shards)
@@ -154,10 +155,10 @@ class Relay:
                 detail=error.detail or None,
             )
         except Superseded as error:
-            tell(logging.WARNING, "superseded", outbox=self.outbox, detail=error.detail or None)
+            tell(logging.WARNING, "superseded", outbox=self.outbox, error=error.message)
             if not self.options.standby:
                 raise
-            self._epoch = None
+            self._claim.epoch = None
             for publisher in self._publishers:
                 await publisher.close()
         seconds = waited(self.options.reconnect, self._failures, self._random)
@@ -165,9 +166,8 @@ class Relay:
 
     async def _one_session(self, *, until_idle: bool) -> Ended:
         async with contextlib.AsyncExitStack() as stack:
-            reader, writer, caretaker = [
-                await self._line(stack, seconds) for seconds in self._limits
-            ]
+            lines = [await self._line(stack, seconds) for seconds in self._limits]
+            writer = lines[1]
             config = await writer.ask(store.found(self.outbox))
             identity = await writer.ask(store.identity(self.outbox))
             for publisher in self._publishers:
@@ -176,24 +176,31 @@ class Relay:
                 self._identity = identity
                 self._delivered = set()
             source = source_of(self.outbox, config, identity, self._delivered)
-            if not await self._owned(writer, source):
-                return Ended.STOPPED
-            lanes = [self._lane(config) for _ in self._publishers]
-            keeper = Keeper(
-                writer,
-                source,
-                lanes,
-                self._publishers,
-                config,
-                self.options,
-                self.figures,
-                self._clock,
-            )
-            session = _Session(
-                reader, writer, caretaker, source, config, lanes, keeper, asyncio.Event()
-            )
-            await keeper.look_at_parked()
-            return await self._work(session, until_idle=until_idle)
+            try:
+                if not await self._owned(writer, source):
+                    return Ended.STOPPED
+                session = await self._session(lines, source, config)
+                return await self._work(session, until_idle=until_idle)
+            except Superseded as error:
+                raise await self._claim.explained(writer, source, error) from error
+
+    async def _session(
+        self, lines: Sequence[Line], source: Source, config: OutboxConfig
+    ) -> _Session:
+        reader, writer, caretaker = lines
+        lanes = [self._lane(config) for _ in self._publishers]
+        keeper = Keeper(
+            writer,
+            source,
+            lanes,
+            self._publishers,
+            config,
+            self.options,
+            self.figures,
+            self._clock,
+        )
+        await keeper.look_at_parked()
+        return _Session(reader, writer, caretaker, source, config, lanes, keeper, asyncio.Event())
 
     @property
     def _limits(self) -> tuple[float, float, float]:
@@ -222,43 +229,23 @@ class Relay:
 
     async def _owned(self, line: Line, source: Source) -> bool:
         """Be the owner; False when the relay is told to stop before it is."""
-        if self._epoch is not None:
-            await line.ask(source.resume(self._epoch))
-            if not any(publisher.fenced_out for publisher in self._publishers):
-                return True
-            # The broker saw a newer relay and the ledger did not: a fresh epoch settles it.
-        elif self.options.standby and not await self._turn(line, source):
+        doubted = any(publisher.fenced_out for publisher in self._publishers)
+        if not await self._claim.held(line, source, doubted=doubted):
             return False
-        self._epoch = await line.ask(source.open())
         for publisher in self._publishers:
             publisher.fenced_out = False
-        self.figures.epoch = self._epoch
-        tell(logging.INFO, "took-over", outbox=self.outbox, epoch=self._epoch)
+        self.figures.epoch = self._claim.epoch or 0
         return True
 
-    async def _turn(self, line: Line, source: Source) -> bool:
-        """Wait in second place; False when told to stop."""
-        watch = Watch()
-        options = self.options
-        tell(logging.INFO, "waiting", outbox=self.outbox)
-        while not self._stop.is_set():
-            if not options.pooled and await line.ask(store.lock(self.outbox)):
-                return True
-            now = self._clock.monotonic()
-            watch = watched(watch, await line.ask(source.sight()), now)
-            if is_stale(watch, now, options.lease_seconds):
-                return True
-            await first_of(self._stop, seconds=options.standby_seconds)
-        return False
-
     async def _work(self, session: _Session, *, until_idle: bool) -> Ended:
-        assert self._epoch is not None
+        epoch = self._claim.epoch
+        assert epoch is not None
         halt, keeper = session.halt, session.keeper
         publishing = [
             asyncio.ensure_future(
                 publisher.run(
                     lane,
-                    Fence(relay=self.outbox, shard=shard, epoch=self._epoch),
+                    Fence(relay=self.outbox, shard=shard, epoch=epoch),
                     session.config,
                     halt,
                     keeper.settled,
@@ -353,11 +340,13 @@ class Relay:
         """Give messages to the lanes of their keys."""
         self.figures.read += len(items)
         lanes = session.lanes
+        shares: list[list[Item]] = [[] for _ in lanes]
         for item in items:
             if item.state is State.PENDING:
                 session.keeper.hand_bytes += item.size
-                lanes[item.shard % len(lanes)].add(item)
-        for publisher in self._publishers:
+                shares[item.shard % len(lanes)].append(item)
+        for publisher, lane, share in zip(self._publishers, lanes, shares, strict=True):
+            lane.add_all(share)
             publisher.wake.set()
 
     async def _gate(self, session: _Session) -> None:

@@ -5,13 +5,16 @@ Owns what a relay asks of a log. Must never change a row.
 
 from __future__ import annotations
 
+import msgspec
+
 from howdah.driver import Steps
 from howdah.log import store as log_store
 from howdah.log.api import SEGMENT_BYTES, SEGMENT_SECONDS
 from howdah.log.reader import Reader
-from howdah.outbox.decide import Item, State
-from howdah.outbox.owning import Sight
-from howdah.outbox.payload import message_of
+from howdah.outbox.decide import Item, State, items_of
+from howdah.outbox.model import OutboxConfig
+from howdah.outbox.owning import Instance, Owner, Sight, owner_of, replaced
+from howdah.outbox.payload import messages_of
 from howdah.outbox.progress import Contiguous, Taken
 
 CONSUMER = "relay"
@@ -25,11 +28,13 @@ class RingSource:
     commits_are_marks = True
     """Whether a commit shows a waiting relay that the owner lives."""
 
-    def __init__(self, outbox: str, uuid: str, delivered: set[int]) -> None:
+    def __init__(self, outbox: str, config: OutboxConfig, uuid: str, delivered: set[int]) -> None:
         self.outbox = outbox
         self.delivered = delivered
         self.progress = Contiguous()
+        self._content_type = config.content_type
         self._uuid = uuid
+        self._note: str | None = None
         self._reader = Reader(outbox, CONSUMER)
 
     @property
@@ -37,16 +42,26 @@ class RingSource:
         """Which instance this is."""
         return self._reader.cursor.epoch
 
-    def open(self) -> Steps[int]:
+    def open(self, me: Instance) -> Steps[int]:
         """Start from the committed position, as its only owner; the epoch."""
-        cursor = yield from self._reader.open(take_over=True)
-        return cursor.epoch
+        newest = yield from log_store.newest_cursor(self.outbox, CONSUMER)
+        mine = msgspec.structs.replace(newest, epoch=newest.epoch + 1)
+        # The first row of the epoch says whose it is.
+        yield from log_store.advance(self.outbox, CONSUMER, mine, newest.position, note=me.note)
+        yield from self.resume(mine.epoch, me)
+        return mine.epoch
 
-    def resume(self, epoch: int) -> Steps[None]:
+    def resume(self, epoch: int, me: Instance) -> Steps[None]:
         """Start from the committed position; `Superseded` unless `epoch` still owns it."""
+        self._note = me.note
         cursor = yield from self._reader.open()
         if cursor.epoch != epoch:
-            raise log_store.superseded(self.outbox, CONSUMER, cursor)
+            raise replaced(self.outbox, epoch)
+
+    def owner(self) -> Steps[Owner]:
+        """Who owns it now, whoever asks."""
+        newest = yield from log_store.newest_cursor(self.outbox, CONSUMER)
+        return owner_of(newest.epoch, newest.note)
 
     def sight(self) -> Steps[Sight]:
         """One look at another owner: what it wrote last, and whether it has work."""
@@ -61,14 +76,14 @@ class RingSource:
         if page is None:
             self.delivered.clear()  # everything there is was read: what is left was committed
             return []
-        items = []
-        for record in page.records:
-            item = Item(message_of(record, self._uuid), record.shard, key=record.key)
-            if record.id in self.delivered:
-                self.delivered.discard(record.id)
-                item.state = State.DELIVERED
-                item.message = None
-            items.append(item)
+        messages = messages_of(page.records, self._uuid, self._content_type)
+        items = items_of(messages, [record.shard for record in page.records])
+        if self.delivered:
+            for item in items:
+                if item.id in self.delivered:
+                    self.delivered.discard(item.id)
+                    item.state = State.DELIVERED
+                    item.message = None
         self.progress.add(page, items)
         return items
 
@@ -93,7 +108,7 @@ class RingSource:
             position = self._reader.position
         else:
             position = self._reader.cursor.position
-        yield from self._reader.commit(position)
+        yield from self._reader.commit(position, note=self._note)
 
     def maintain(self) -> Steps[list[tuple[str, str]]]:
         """Turn the ring and give back what is consumed; what was done."""

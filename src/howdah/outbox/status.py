@@ -42,14 +42,14 @@ def source_of(
 ) -> RingSource | PartitionedSource:
     """What a relay reads from."""
     kind = RingSource if config.layout is Layout.RING else PartitionedSource
-    return kind(outbox, uuid, delivered)
+    return kind(outbox, config, uuid, delivered)
 
 
 def _position(outbox: str, config: OutboxConfig) -> Steps[Row]:
     """Generation, epoch, age of the position, whether there is work, lag in seconds, problem."""
     if config.layout is Layout.RING:
         return (yield from store.ring_status(outbox))
-    source = PartitionedSource(outbox, "", set())
+    source = PartitionedSource(outbox, config, "", set())
     sight = yield from source.sight()
     age = yield from source.age_seconds()
     lag = yield from source.lag_seconds()

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
+import socket
 from collections.abc import Callable
+from typing import Any
 
 import msgspec
+import psycopg
 import pytest
 
-from howdah.errors import Superseded, Unsupported
+from howdah.errors import BadInput, Superseded, Unsupported
 from howdah.log import Consumer
 from howdah.outbox import Outbox, Relay
-from howdah.outbox.model import Ended
+from howdah.outbox.model import Draft, Ended
 from howdah.outbox.sinks.sink import Verdict
 from howdah.postgres import Server
 from howdah.testing import Database, wait_until
@@ -26,6 +30,8 @@ from tests.postgres.outbox.posted import (
     by_key,
     in_order,
 )
+
+pytestmark = pytest.mark.postgres(newest_by_default=True)  # decided in Python
 
 AT_THE_GATE = """SELECT 1 FROM pg_stat_activity
 WHERE application_name = 'howdah relay orders' AND query LIKE '%%replay_lsn%%'"""
@@ -105,6 +111,8 @@ def test_a_newer_relay_supersedes_and_nothing_is_lost(posted: Posted) -> None:
             posted.emit(*KEYS)
             wait_until(lambda: not old.alive)
             assert isinstance(old.error, Superseded)
+            assert f"superseded by {socket.gethostname()}/{os.getpid()} at 20" in str(old.error)
+            assert f"(epoch {new.relay.figures.epoch})" in str(old.error)
             arrived(second, 400)
             assert new.error is None
     assert in_order(store.delivered)
@@ -150,6 +158,24 @@ def test_a_broker_that_speaks_of_a_newer_relay_is_checked_against_the_ledger(
     relay = posted.drain(sink)
     assert [message.id for message in sink.delivered] == ids
     assert relay.figures.epoch == 4
+
+
+def test_a_relay_fenced_by_a_newer_one_hears_from_the_ledger_who_that_is(posted: Posted) -> None:
+    """The broker's word is the first that it hears; what it reports is what the ledger says."""
+    first, second = MemorySink(), MemorySink()
+    with posted.relaying(first) as old:
+        posted.emit("a")
+        arrived(first, 1)
+        wait_until(lambda: not _waiting(posted))
+        with posted.relaying(second) as new:
+            wait_until(lambda: new.relay.figures.epoch == 2)
+            first.break_connection(Superseded("somebody has the transactional id"))
+            posted.emit("a")
+            wait_until(lambda: not old.alive)
+    assert isinstance(old.error, Superseded)
+    assert "somebody" not in old.error.message
+    assert f"{socket.gethostname()}/{os.getpid()} at 20" in old.error.message
+    assert old.error.detail == "This one was epoch 1."
 
 
 def test_only_what_a_synchronous_standby_shows_is_published(
@@ -271,7 +297,6 @@ def test_segments_are_given_back_after_an_idle_relay(posted: Posted) -> None:
 
 def test_emitting_from_asynchronous_drivers(posted: Posted) -> None:
     import asyncpg
-    import psycopg
     from psycopg.conninfo import conninfo_to_dict
 
     async def emit() -> list[int]:
@@ -299,9 +324,40 @@ def test_emitting_from_asynchronous_drivers(posted: Posted) -> None:
     assert [message.payload for message in sink.delivered] == [b'{"n":1}', b"2"]
 
 
-def test_the_name_of_an_outbox_is_checked_where_it_matters(posted: Posted) -> None:
-    from howdah.errors import BadInput
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_copied_events_are_as_those_that_are_emitted(database: Database, layout: str) -> None:
+    posted = Posted(database.dsn, layout=layout)
+    drafts = [
+        ("t", "k", {"n": 1}),
+        ("t", "k", b"\x00", {"content-type": "a/b", "x": "y"}),
+        Draft("t", None, "three"),
+    ]
+    with contextlib.closing(posted.connect()) as connection:
+        with connection.transaction():
+            assert posted.outbox.copy(connection, iter(drafts)) == 3
+            assert asyncio.run(acopied(posted, drafts)) == 3
+            posted.outbox.emit_many(connection, drafts)
+        with connection.transaction(force_rollback=True):
+            posted.outbox.copy(connection, drafts)
+        with pytest.raises(BadInput, match="allowed"):
+            posted.outbox.copy(connection, [("t", "k", b"x" * 1_000_000)])
+        assert connection.info.transaction_status.name == "IDLE"
+    sink = MemorySink()
+    posted.drain(sink)
+    found = [(m.topic, m.key, m.payload, m.headers) for m in sink.delivered]
+    assert len(found) == 9
+    assert sorted(map(repr, found[:3])) == sorted(map(repr, found[3:6]))
+    assert found[:3] == found[6:] or found[3:6] == found[6:]
+    keyed = [m.payload for m in sink.delivered if m.key == "k"]
+    assert keyed == [b'{"n":1}', b"\x00"] * 3
 
+
+async def acopied(posted: Posted, drafts: list[Any]) -> int:
+    async with await psycopg.AsyncConnection.connect(posted.dsn) as connection:
+        return await posted.outbox.acopy(connection, drafts)
+
+
+def test_the_name_of_an_outbox_is_checked_where_it_matters(posted: Posted) -> None:
     with contextlib.closing(posted.connect()) as connection:
         with pytest.raises(BadInput, match="no name"):
             Outbox("Orders").create(connection)

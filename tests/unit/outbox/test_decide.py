@@ -9,7 +9,7 @@ from random import Random
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from howdah.outbox.decide import Item, Lane, State, judged
+from howdah.outbox.decide import Item, Lane, State, item_of, judged
 from howdah.outbox.model import Backoff, Policy
 from howdah.outbox.sinks.sink import DELIVERED, Message, Outcome
 from tests.unit.outbox.world import HELD, POISON, RETRY, World, message, states
@@ -26,7 +26,7 @@ def lane(policy: Policy = Policy.BLOCK, *, max_attempts: int = 3, pipelines: boo
 
 
 def items(*keys: str | None) -> list[Item]:
-    return [Item(message(number, key), key=key) for number, key in enumerate(keys, 1)]
+    return [item_of(message(number, key), key=key) for number, key in enumerate(keys, 1)]
 
 
 def filled(target: Lane, *keys: str | None) -> list[Item]:
@@ -90,7 +90,7 @@ def test_attempts_count_while_others_are_delivered() -> None:
     (bad,) = filled(target, "a")
     now = 0.0
     for number in range(3):
-        target.add(Item(message(100 + number, "b"), key="b"))
+        target.add(item_of(message(100 + number, "b"), key="b"))
         batch = target.next_batch(now, 10, 1000)
         target.settle(batch, [RETRY if item is bad else DELIVERED for item in batch], now)
         now += 10
@@ -156,9 +156,9 @@ def test_one_message_of_a_key_in_a_call_where_the_sink_needs_it() -> None:
 def test_a_batch_has_a_limit_of_bytes_but_takes_one_message_of_any_size() -> None:
     target = lane()
     for number in range(3):
-        target.add(Item(message(number, "a", b"x" * 60), key="a"))
+        target.add(item_of(message(number, "a", b"x" * 60), key="a"))
     assert len(target.next_batch(0.0, 10, 100)) == 2
-    target.add(Item(message(9, "b", b"x" * 500), key="b"))
+    target.add(item_of(message(9, "b", b"x" * 500), key="b"))
     assert len(target.next_batch(0.0, 10, 100)) == 2
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from howdah.outbox.owning import Sight, Watch, is_stale, watched
+from howdah.outbox.owning import Instance, Sight, Watch, is_stale, owner_of, replaced, watched
 
 
 def test_an_idle_owner_is_never_stale() -> None:
@@ -26,3 +26,17 @@ def test_every_sign_of_life_starts_it_anew() -> None:
     for now in range(0, 100, 10):
         watch = watched(watch, Sight(mark=now, working=True), float(now))
         assert not is_stale(watch, float(now), 15)
+
+
+def test_the_owner_is_named_as_it_wrote_itself_into_the_ledger() -> None:
+    other = Instance(name="shop-1/77", since="2026-05-04T03:02:01+00:00")
+    error = replaced("orders", 4, owner_of(5, other.note))
+    assert error.message == (
+        "the relay of outbox orders is superseded by"
+        " shop-1/77 at 2026-05-04T03:02:01+00:00 (epoch 5)"
+    )
+    assert error.detail == "This one was epoch 4."
+
+
+def test_an_owner_without_a_name_is_an_epoch() -> None:
+    assert str(owner_of(5, None)) == str(owner_of(5, '{"of": "another version"}')) == "epoch 5"

@@ -8,7 +8,7 @@ from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
-from howdah.outbox.model import Draft
+from howdah.outbox.model import Draft, OutboxConfig
 from howdah.outbox.payload import event_of
 from howdah.outbox.sinks.sink import Message
 from howdah.outbox.tracing import publishing
@@ -20,7 +20,7 @@ def test_a_batch_is_a_span_with_links(monkeypatch: pytest.MonkeyPatch) -> None:
     provider.add_span_processor(SimpleSpanProcessor(exporter))
     monkeypatch.setattr(trace, "get_tracer", provider.get_tracer)
     with provider.get_tracer("shop").start_as_current_span("order") as order:
-        event = event_of(Draft("t", "k", 1), 1000)
+        event = event_of(Draft("t", "k", 1), OutboxConfig())
     message = Message(
         id=1,
         uid="log-1",

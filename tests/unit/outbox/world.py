@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from random import Random
 
 from howdah.log.model import Page, Position, Record
-from howdah.outbox.decide import Item, Lane, Settled, State
+from howdah.outbox.decide import Item, Lane, Settled, State, item_of
 from howdah.outbox.model import Backoff, Policy
 from howdah.outbox.progress import Contiguous
 from howdah.outbox.sinks.sink import DELIVERED, Message, Outcome, Verdict
@@ -68,7 +68,7 @@ class World:
             return
         records = tuple(Record(id, 0, "t", key, None, b"x", 0.0) for id, key in ids)
         page = Page(records=records, seen="0", upto="1", complete=False)
-        items = [Item(message(id, key), key=key) for id, key in ids]
+        items = [item_of(message(id, key), key=key) for id, key in ids]
         self.progress.add(page, items)
         self.read_to = ids[-1][0]
         for item in items:
@@ -139,7 +139,7 @@ class World:
         singles = [r for r in self.table.values() if not self._keyed(r) and r.state == "replay"]
         for row in singles:
             row.state = "sent"
-            self.lane.replay([Item(message(row.id, row.key), from_table=True)], self.now)
+            self.lane.replay([item_of(message(row.id, row.key), from_table=True)], self.now)
 
     def replay(self) -> None:
         """A person asks for everything."""
@@ -166,7 +166,7 @@ class World:
     def _load(self, key: str) -> None:
         rows = self._rows(key)[:2]
         if rows:
-            items = [Item(message(r.id, r.key), key=r.key, from_table=True) for r in rows]
+            items = [item_of(message(r.id, r.key), key=r.key, from_table=True) for r in rows]
             self.lane.replay(items, self.now)
         else:
             self._release(key)

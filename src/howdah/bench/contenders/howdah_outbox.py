@@ -12,6 +12,8 @@ from collections.abc import Iterable, Sequence
 from contextlib import closing
 from typing import Any, ClassVar
 
+import psycopg
+
 from howdah import __version__, schema
 from howdah.bench.contender import Contender, Place
 from howdah.bench.model import Bench
@@ -24,18 +26,22 @@ from howdah.outbox.sinks.callable import CallableSettings, CallableSink
 from howdah.outbox.sinks.sink import Message
 
 _TOPIC = "bench"
+_BYTES = "application/octet-stream"
 
 
 class HowdahOutbox(Contender):
-    """Events by arrays or one by one; the relay calls a function with lists of messages."""
+    """Events by COPY, arrays or one by one; the relay calls a function with lists of messages."""
 
     name = OURS
     what = "append-only segments, one relay, positions in an append-only ledger"
     benches = frozenset({Bench.OUTBOX})
     schemas = ("howdah",)
     single_consumer = True  # a second relay only stands by
-    ways = ("arrays", "single")
-    settings: ClassVar[dict[str, str]] = {"sink": "a function for lists of messages"}
+    ways = ("copy", "arrays", "single")
+    settings: ClassVar[dict[str, str]] = {
+        "sink": "a function for lists of messages",
+        "content type": _BYTES,
+    }
 
     def version(self) -> str:
         return __version__
@@ -43,21 +49,14 @@ class HowdahOutbox(Contender):
     def prepare(self, place: Place) -> None:
         with closing(place.connect()) as connection:
             schema.install(connection, [COMPONENT])
-            Outbox(place.queue).create(connection)
+            Outbox(place.queue, content_type=_BYTES).create(connection)
 
     def produce(self, place: Place, way: str, batches: Iterable[Batch]) -> None:
-        outbox = Outbox(place.queue)
+        outbox = Outbox(place.queue, content_type=_BYTES)
         with closing(place.connect()) as connection:
             for batch in batches:
-                payloads = batch.payloads()
-                if len(payloads) == 1:
-                    outbox.emit(connection, _TOPIC, None, payloads[0])
-                elif way == "arrays":
-                    outbox.emit_many(connection, [(_TOPIC, None, each) for each in payloads])
-                else:
-                    with connection.transaction():
-                        for each in payloads:
-                            outbox.emit(connection, _TOPIC, None, each)
+                drafts = [(_TOPIC, None, each) for each in batch.payloads()]
+                _emit(outbox, connection, way if batch.count > 1 else "single", drafts)
 
     def consume(self, place: Place, tally: Tally) -> None:
         async def handle(messages: Sequence[Message]) -> None:
@@ -74,6 +73,22 @@ class HowdahOutbox(Contender):
         with closing(place.connect()) as connection:
             reading = Consumer(place.queue, CONSUMER).open(connection)
             return sum(len(page.records) for page in reading.pages())
+
+
+def _emit(
+    outbox: Outbox, connection: psycopg.Connection, way: str, drafts: list[tuple[str, None, bytes]]
+) -> None:
+    """One batch in one transaction, in the given way."""
+    if way == "copy":
+        outbox.copy(connection, drafts)
+    elif way == "arrays":
+        outbox.emit_many(connection, drafts)
+    elif len(drafts) == 1:
+        outbox.emit(connection, *drafts[0])
+    else:
+        with connection.transaction():
+            for each in drafts:
+                outbox.emit(connection, *each)
 
 
 def _stop(stop: Any, stopped: threading.Event) -> None:

@@ -120,7 +120,8 @@ class CallableSink(Sink):
         return answer if isinstance(answer, Outcome) else DELIVERED
 
     async def _send_all(self, messages: Sequence[Message]) -> list[Outcome]:
-        if any(self._refusal(message) for message in messages):
+        limited = self.settings.max_bytes is not None
+        if limited and any(self._refusal(message) for message in messages):
             return await self._each_alone(messages)
         try:
             answer = await self._call(messages)

@@ -44,7 +44,7 @@ class Promise(msgspec.Struct, frozen=True, kw_only=True):
     dedup_seconds: float | None = None  # how long it remembers a message; None: for ever, or never
 
 
-class Message(msgspec.Struct, frozen=True, kw_only=True):
+class Message(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """One event as it is published."""
 
     id: int  # position in its log; larger is later within a key

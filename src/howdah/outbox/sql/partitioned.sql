@@ -16,6 +16,10 @@ FROM unnest(%(topics)s::text[], %(keys)s::text[], %(headers)s::text[], %(payload
 ORDER BY e.number
 RETURNING id;
 
+-- name: copy_in
+-- purpose: the target of a COPY; columns in the order in which events are written
+COPY {hot} (topic, key, headers, payload) FROM STDIN (FORMAT binary);
+
 -- name: page
 -- purpose: the first events that are not published and not in hand; read again from the first one
 --          each time, because an earlier id may be committed later
