@@ -9,7 +9,9 @@ from typing import Any
 
 import msgspec
 import pytest
+from typer.testing import CliRunner
 
+from howdah import cli
 from howdah.errors import BadInput
 from howdah.outbox.deploy.eks_msk import EksMskOptions, relay_arguments, render
 from howdah.outbox.sinks.kafka_settings import Mode, Sasl, from_options
@@ -157,6 +159,19 @@ def test_the_relay_is_told_what_the_sink_understands(mode: Mode) -> None:
     assert settings.brokers == ",".join(USUAL.brokers)
     if mode is Mode.TRANSACTIONAL:
         assert f"{settings.transactional_id_prefix}orders-0" in options.transactional_ids
+
+
+@BOTH
+@pytest.mark.parametrize(("replicas", "shards"), [(1, 1), (2, 1), (3, 4)])
+def test_the_command_line_takes_the_words(mode: Mode, replicas: int, shards: int) -> None:
+    """The real command parses them; the one who waits must not take over from who relays."""
+    made = documents(mode=mode, replicas=replicas, shards=shards)["kubernetes.json"]
+    (container,) = made["items"][1]["spec"]["template"]["spec"]["containers"]
+    parsed = CliRunner().invoke(cli.app, [*container["args"], "--options"])
+    assert parsed.exit_code == 0, parsed.output
+    resolved = json.loads(parsed.output)["options"]
+    assert resolved["shards"] == shards
+    assert resolved["standby"] is (replicas > 1)
 
 
 def test_the_commands_use_the_documents() -> None:

@@ -75,6 +75,7 @@ class EksMskOptions(msgspec.Struct, frozen=True, kw_only=True):
     mode: Mode = Mode.IDEMPOTENT
     transactional_id_prefix: str = "howdah-"
     shards: Annotated[int, msgspec.Meta(ge=1, le=64)] = 1
+    """Lanes of the relay, each with a producer of its own."""
     replicas: Annotated[int, msgspec.Meta(ge=0, le=8)] = 1
     """More than one wait for the first to fail: only one relays."""
 
@@ -296,6 +297,10 @@ def relay_arguments(options: EksMskOptions) -> list[str]:
     words = ["outbox", "relay", options.outbox, "--sink", f"kafkas://{','.join(options.brokers)}"]
     for name, value in sink.items():
         words += ["--sink-option", f"{name}={value}"]
+    words += ["--shards", str(options.shards)]
+    if options.replicas > 1:
+        # Without it the one that comes later takes over at once, and the earlier one ends.
+        words.append("--standby")
     return words
 
 
