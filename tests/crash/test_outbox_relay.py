@@ -4,16 +4,17 @@ Statements are those that steps yield, in the order in which they are sent, on w
 relay's connections; BEGIN and COMMIT are covered by the death of the statements beside them. A
 backend that is killed repeats nothing; a relay that is killed may repeat, and loses nothing.
 
-By default each statement is struck once, before or after it in turns; `make soak` does both, for
-both layouts.
+By default each statement is struck where it comes first, second and last, before or after it in
+turns; `make soak` strikes everywhere, before and after, for both layouts.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Generator
-from typing import Any
+from collections import Counter
+from collections.abc import Callable, Generator, Iterator
+from typing import Any, NamedTuple
 
 import pytest
 
@@ -22,7 +23,7 @@ from howdah.outbox import connecting
 from howdah.outbox.connecting import Line
 from howdah.outbox.sinks.sink import Verdict
 from howdah.testing import Database
-from howdah.testing.crashing import When
+from howdah.testing.crashing import When, terminate
 from howdah.testing.sinks import MemorySink, Store
 from tests.postgres.outbox.posted import Posted, by_key
 
@@ -34,11 +35,19 @@ class Killed(BaseException):
     """The relay's process is gone."""
 
 
-class Saboteur:
-    """Counts the statements of a relay and strikes at one of them."""
+class Place(NamedTuple):
+    """The n-th time that this statement is sent, from 1; without a name, the n-th of all."""
 
-    def __init__(self, at: int, strike: Callable[[Line], None], when: When) -> None:
-        self.statements = 0
+    nth: int
+    name: str = ""
+
+
+class Saboteur:
+    """Names the statements of a relay and strikes at one of them."""
+
+    def __init__(self, at: Place | None, strike: Callable[[Line], None], when: When) -> None:
+        self.names: list[str] = []
+        self.struck = False
         self._at = at
         self._strike = strike
         self._when = when
@@ -56,13 +65,20 @@ class Saboteur:
                 asked = next(steps) if rows is None else steps.send(rows)
             except StopIteration as end:
                 return end.value
-            self.statements += 1
-            mine = self.statements
-            if mine == self._at and self._when is When.BEFORE:
+            mine = self._is_mine(asked)
+            if mine and self._when is When.BEFORE:
                 self._strike(connection)
             rows = yield asked
-            if mine == self._at and self._when is When.AFTER:
+            if mine and self._when is When.AFTER:
                 self._strike(connection)
+
+    def _is_mine(self, asked: Query | Batch) -> bool:
+        queries = asked.queries if isinstance(asked, Batch) else (asked,)
+        name = " ".join(query.statement.name for query in queries)
+        self.names.append(name)
+        mine = self._at in (Place(len(self.names)), Place(self.names.count(name), name))
+        self.struck = self.struck or mine
+        return mine
 
 
 def drained(posted: Posted, sink: MemorySink) -> None:
@@ -97,11 +113,14 @@ def clean(posted: Posted) -> None:
 @pytest.mark.parametrize("kill", ["backend", "relay"])
 def test_at_every_statement(database: Database, kill: str) -> None:
     posted = Posted(database.dsn, policy="park")
-    counted = _run(posted, at=0, kill=kill, when=When.BEFORE)
-    assert counted > 20
-    for at in range(1, counted + 1):
+    names = _run(posted, at=None, kill=kill, when=When.BEFORE).names
+    assert len(names) > 20
+    struck = set()
+    for turn, at in enumerate(places(names)):
         clean(posted)
-        _run(posted, at=at, kill=kill, when=When.BEFORE if at % 2 else When.AFTER)
+        if _run(posted, at=at, kill=kill, when=tuple(When)[turn % 2]).struck:
+            struck.add(at.name)
+    assert struck == set(names)
 
 
 @pytest.mark.soak
@@ -110,14 +129,21 @@ def test_at_every_statement(database: Database, kill: str) -> None:
 @pytest.mark.parametrize("kill", ["backend", "relay"])
 def test_before_and_after_every_statement(database: Database, layout: str, kill: str) -> None:
     posted = Posted(database.dsn, layout=layout, policy="park")
-    counted = _run(posted, at=0, kill=kill, when=When.BEFORE)
-    for at in range(1, counted + 1):
+    names = _run(posted, at=None, kill=kill, when=When.BEFORE).names
+    for nth in range(1, len(names) + 1):
         for when in When:
             clean(posted)
-            _run(posted, at=at, kill=kill, when=when)
+            _run(posted, at=Place(nth), kill=kill, when=when)
 
 
-def _run(posted: Posted, *, at: int, kill: str, when: When) -> int:
+def places(names: list[str]) -> Iterator[Place]:
+    """Where each statement comes first, second and last; the order of some differs by run."""
+    for name, times in Counter(names).items():
+        for nth in sorted({1, min(2, times), times}):
+            yield Place(nth, name)
+
+
+def _run(posted: Posted, *, at: Place | None, kill: str, when: When) -> Saboteur:
     store = Store()
     emitted: list[int] = []
     dead = False
@@ -127,7 +153,7 @@ def _run(posted: Posted, *, at: int, kill: str, when: When) -> int:
         if kill == "relay":
             dead = True
             raise Killed
-        posted.do("SELECT pg_terminate_backend(%s, 5000)", connection.info.backend_pid)
+        terminate(connection)
 
     saboteur = Saboteur(at, strike, when)
     with pytest.MonkeyPatch.context() as patch:
@@ -144,7 +170,7 @@ def _run(posted: Posted, *, at: int, kill: str, when: When) -> int:
         with contextlib.suppress(Killed, asyncio.CancelledError):
             scenario(posted, MemorySink(store, dedup=False), emitted)
     scenario(posted, MemorySink(store, dedup=False), emitted)
-    place = f"{kill} {when} statement {at}"
+    place = f"{kill} {when} {at}"
     first = list(dict.fromkeys(message.id for message in store.delivered))
     assert sorted(first) == sorted(emitted), f"lost, {place}"
     ordered: dict[str | None, list[int]] = {}
@@ -160,4 +186,4 @@ def _run(posted: Posted, *, at: int, kill: str, when: When) -> int:
         }
         assert not repeated, f"repeated {repeated}, {place}"
     assert posted.parked() == []
-    return saboteur.statements
+    return saboteur
