@@ -49,6 +49,7 @@ def held(database: Database, how: str) -> Iterator[None]:
         yield
 
 
+@pytest.mark.postgres(newest_by_default=True)
 @pytest.mark.parametrize("how", ["nobody", "reader", "writer elsewhere"])
 def test_hot_tables_have_no_dead_rows(database: Database, how: str) -> None:
     queue = Queue("shop", lease_seconds=2)
@@ -91,6 +92,7 @@ def test_segments_are_given_back_while_somebody_holds_the_horizon(database: Data
         )
 
 
+@pytest.mark.postgres(newest_by_default=True)
 def test_an_idle_queue_takes_no_transaction_id(own_server: OwnServer) -> None:
     server = own_server()
     dsn = server.create_database("shop")

@@ -361,6 +361,7 @@ def test_a_payload_that_its_handler_does_not_take_is_refused(database: Database)
     assert error.startswith("ValidationError")
 
 
+@pytest.mark.postgres(newest_by_default=True)
 @pytest.mark.parametrize("catch_up", ["none", "one", "all"])
 def test_a_schedule_fires_once_whoever_dispatches(database: Database, catch_up: Any) -> None:
     queue = Queue("shop", lease_seconds=2)
