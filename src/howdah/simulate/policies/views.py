@@ -60,12 +60,14 @@ RETRY_REASON: Final = 2
 RETRY_GROUP: Final = 3
 RETRY_ASKED: Final = 4
 RETRY_DEADLINE: Final = 5
+RETRY_LAST: Final = 6
 
 ROUTE_NOW: Final = 0
 ROUTE_GROUP: Final = 1
 ROUTE_ATTEMPT: Final = 2
 ROUTE_COUNT: Final = 3
-ROUTE_FIRST: Final = 4  # then (inside, inflight) of each target
+ROUTE_TAKEN: Final = 4
+ROUTE_FIRST: Final = 5  # then (inside, inflight) of each target
 
 SLOWDOWN_NOW: Final = 0
 SLOWDOWN_INSIDE: Final = 1

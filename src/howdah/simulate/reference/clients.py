@@ -213,6 +213,7 @@ class Client:
             self._end(item.request, succeeded=False)
             return
         self.waiting += 1
+        item.request.delay = delay
         subject = (item.request, item.attempt + 1)
         due = self.machine.now + delay
         self.machine.schedule(due, RETRY, self, item.request.number, subject)

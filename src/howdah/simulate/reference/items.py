@@ -29,6 +29,7 @@ class Request:
     round: Round | None = None  # of an agentic one
     demand: float = 0.0
     key: int = 0
+    delay: int = 0  # ns; before the last attempt
     waited: list[Item] = field(default_factory=list)  # attempts that the client waits for
 
 

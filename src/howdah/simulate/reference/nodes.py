@@ -203,7 +203,7 @@ class Choice(Node):
 
     def _view(self, item: Item) -> list[float]:
         now, group = seconds(self.machine.now), item.request.client.group
-        view = [now, group, item.attempt, len(self._given.to)]
+        view = [now, group, item.attempt, len(self._given.to), sum(item.taken.values())]
         for name, inflight in zip(self._given.to, self.inflight, strict=True):
             inside = getattr(self.graph.elements.get(name), "inside", 0)
             view += [inside, inflight]

@@ -96,6 +96,14 @@ class Advised:
         client, deadline = self._client, item.request.deadline
         now = client.machine.now
         left = NEVER if deadline is None else seconds(deadline - now)
-        view = [seconds(now), item.attempt, outcome, client.group, 0.0, left]
+        view = [
+            seconds(now),
+            item.attempt,
+            outcome,
+            client.group,
+            0.0,
+            left,
+            seconds(item.request.delay),
+        ]
         answer = self.brain.raw("retry", view, _draw(client, item))
         return _in_time(client, item, duration(answer)) if answer >= 0 else None
