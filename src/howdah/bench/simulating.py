@@ -27,7 +27,6 @@ from howdah.errors import BadInput
 
 VERSION = 1
 _FIRST_SECONDS = 4_000.0  # of the model's time: past the retry storm's burst
-_DOUBLED_AT_MOST = 24
 _TOLERANCE = 0.15
 """Shares of unlike length runs differ by chance; a model that is not the same differs by more."""
 
@@ -128,18 +127,18 @@ def _in_a_process(simulator: Simulator, load: Load, plan: Plan) -> Simulated:
 
 
 def measure(name: str, load: Load, seconds: float, seed: int, clock: Clock) -> Simulated:
-    """Runs of doubling length, until one takes `seconds` of wall time; the first is a warm-up."""
+    """Longer and longer runs, until one takes most of `seconds`; the first is a warm-up."""
     simulator = everyone()[name]
     version = simulator.version()
     simulator.run(load, _FIRST_SECONDS, seed)
     length = _FIRST_SECONDS
-    for _ in range(_DOUBLED_AT_MOST):
+    while True:
         started = clock.monotonic()
         counts = simulator.run(load, length, seed)
         took = clock.monotonic() - started
-        if took >= seconds:
+        if took >= 0.7 * seconds:
             break
-        length *= max(2.0, min(64.0, 0.7 * seconds / max(took, 1e-3)))
+        length *= max(2.0, min(64.0, seconds / max(took, 1e-3)))
     return Simulated(
         name=name,
         load=load,
