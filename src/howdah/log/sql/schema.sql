@@ -177,19 +177,32 @@ BEGIN
 END
 $$;
 
--- The same for both halves of a consumer's ledger.
-CREATE FUNCTION howdah.log_grant_ledger(log text, consumer text) RETURNS void
+-- A ledger: rows that are only added, each with the generation of a position, in two tables that take
+-- turns every 65,536 generations, so that the older one can be truncated whole. Compare and set is
+-- its primary key: of two who append one generation, one does. Queues have ledgers too.
+CREATE FUNCTION howdah.log_make_ledger(ledger text, columns text) RETURNS void
+    LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+    FOR half IN 0..1 LOOP
+        EXECUTE format('CREATE TABLE howdah.%I (%s) WITH (autovacuum_enabled = off, fillfactor = 100)',
+                       ledger || '$' || half, columns);
+    END LOOP;
+    PERFORM howdah.log_grant_ledger(ledger);
+END
+$$;
+
+-- What the roles may do with both halves of a ledger, where the roles exist.
+CREATE FUNCTION howdah.log_grant_ledger(ledger text) RETURNS void
     LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
     FOR half IN 0..1 LOOP
         IF to_regrole('howdah_worker') IS NOT NULL THEN
-            EXECUTE format('GRANT SELECT, INSERT ON howdah.%I TO howdah_worker',
-                           format('log_%s$%s$%s', log, consumer, half));
+            EXECUTE format('GRANT SELECT, INSERT ON howdah.%I TO howdah_worker', ledger || '$' || half);
         END IF;
         IF to_regrole('howdah_reader') IS NOT NULL THEN
-            EXECUTE format('GRANT SELECT ON howdah.%I TO howdah_reader',
-                           format('log_%s$%s$%s', log, consumer, half));
+            EXECUTE format('GRANT SELECT ON howdah.%I TO howdah_reader', ledger || '$' || half);
         END IF;
     END LOOP;
 END
@@ -204,7 +217,7 @@ DECLARE
 BEGIN
     FOR its IN SELECT * FROM howdah.log LOOP
         PERFORM howdah.log_grant(its.name, t.name) FROM howdah.log_tables(its.log_id, its.name) AS t;
-        PERFORM howdah.log_grant_ledger(its.name, c.name)
+        PERFORM howdah.log_grant_ledger(format('log_%s$%s', its.name, c.name))
         FROM howdah.log_consumer AS c WHERE c.log_id = its.log_id;
         PERFORM howdah.log_grant_functions(its.name);
     END LOOP;
@@ -370,20 +383,14 @@ BEGIN
     IF NOT FOUND THEN
         RETURN false;
     END IF;
-    FOR half IN 0..1 LOOP
-        EXECUTE format($ddl$
-            CREATE TABLE howdah.%I (
-                generation bigint PRIMARY KEY,
-                epoch      bigint NOT NULL,
-                seen       pg_snapshot NOT NULL,
-                upto       pg_snapshot,
-                last_id    bigint NOT NULL,
-                note       jsonb,
-                at         timestamptz NOT NULL DEFAULT howdah.clock()
-            ) WITH (autovacuum_enabled = off, fillfactor = 100)
-            $ddl$, format('log_%s$%s$%s', its.name, consumer, half));
-    END LOOP;
-    PERFORM howdah.log_grant_ledger(its.name, consumer);
+    PERFORM howdah.log_make_ledger(format('log_%s$%s', its.name, consumer), $columns$
+        generation bigint PRIMARY KEY,
+        epoch      bigint NOT NULL,
+        seen       pg_snapshot NOT NULL,
+        upto       pg_snapshot,
+        last_id    bigint NOT NULL,
+        note       jsonb,
+        at         timestamptz NOT NULL DEFAULT howdah.clock()$columns$);
     EXECUTE format(
         'INSERT INTO howdah.%I (generation, epoch, seen, last_id)'
         ' VALUES (1, 0, CASE $1 WHEN ''now'' THEN howdah.log_now()'

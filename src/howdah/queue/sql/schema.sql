@@ -196,76 +196,48 @@ BEGIN
     PERFORM howdah.create_log('reports_' || queue, 4);
     PERFORM howdah.subscribe('jobs_' || queue, 'dispatch');
     PERFORM howdah.subscribe('reports_' || queue, 'dispatch');
-    FOR half IN 0..1 LOOP
-        EXECUTE format($ddl$
-            CREATE TABLE howdah.%1$I (
-                generation  bigint PRIMARY KEY,
-                epoch       bigint NOT NULL,
-                at          timestamptz NOT NULL DEFAULT howdah.clock(),
-                done        pg_snapshot NOT NULL,
-                read        pg_snapshot NOT NULL,
-                upto        pg_snapshot,
-                last_id     bigint NOT NULL DEFAULT 0,
-                heard       pg_snapshot NOT NULL,
-                floor       bigint NOT NULL,
-                moved       bigint[],
-                rates       jsonb,
-                rates_whole boolean NOT NULL DEFAULT false
-            ) WITH (autovacuum_enabled = off, fillfactor = 100);
-            CREATE TABLE howdah.%2$I (
-                generation bigint NOT NULL,
-                ordinal    int NOT NULL,
-                worker     text NOT NULL,
-                at         timestamptz NOT NULL DEFAULT howdah.clock(),
-                rows       bigint[] NOT NULL,
-                segments   int[] NOT NULL,  -- one element: the same for every row
-                tids       text[] NOT NULL,
-                attempts   int[],           -- null: the first of each
-                PRIMARY KEY (generation, ordinal)
-            ) WITH (autovacuum_enabled = off, fillfactor = 100);
-            CREATE TABLE howdah.%3$I (
-                generation bigint NOT NULL,
-                ordinal    int NOT NULL,
-                row_id        bigint NOT NULL,
-                revoked    boolean NOT NULL,
-                PRIMARY KEY (generation, ordinal, row_id)
-            ) WITH (autovacuum_enabled = off, fillfactor = 100);
-            $ddl$, format('queue_%s$ledger$%s', queue, half),
-            format('queue_%s$claim$%s', queue, half), format('queue_%s$settled$%s', queue, half));
-    END LOOP;
+    PERFORM howdah.log_make_ledger(format('queue_%s$ledger', queue), $columns$
+        generation  bigint PRIMARY KEY,
+        epoch       bigint NOT NULL,
+        at          timestamptz NOT NULL DEFAULT howdah.clock(),
+        done        pg_snapshot NOT NULL,
+        read        pg_snapshot NOT NULL,
+        upto        pg_snapshot,
+        last_id     bigint NOT NULL DEFAULT 0,
+        heard       pg_snapshot NOT NULL,
+        floor       bigint NOT NULL,
+        moved       bigint[],
+        rates       jsonb,
+        rates_whole boolean NOT NULL DEFAULT false$columns$);
+    PERFORM howdah.log_make_ledger(format('queue_%s$claim', queue), $columns$
+        generation bigint NOT NULL,
+        ordinal    int NOT NULL,
+        worker     text NOT NULL,
+        at         timestamptz NOT NULL DEFAULT howdah.clock(),
+        rows       bigint[] NOT NULL,
+        segments   int[] NOT NULL,  -- one element: the same for every row
+        tids       text[] NOT NULL,
+        attempts   int[],           -- null: the first of each
+        PRIMARY KEY (generation, ordinal)$columns$);
+    PERFORM howdah.log_make_ledger(format('queue_%s$settled', queue), $columns$
+        generation bigint NOT NULL,
+        ordinal    int NOT NULL,
+        row_id     bigint NOT NULL,
+        revoked    boolean NOT NULL,
+        PRIMARY KEY (generation, ordinal, row_id)$columns$);
     EXECUTE format('INSERT INTO howdah.%I (generation, epoch, done, read, heard, floor)'
                    ' VALUES (1, 0, ''1:1:'', ''1:1:'', ''1:1:'', 1)',
                    format('queue_%s$ledger$0', queue));
-    PERFORM howdah.queue_grant(queue);
     RETURN its;
 END
 $$;
 
-CREATE FUNCTION howdah.queue_grant(queue text) RETURNS void
-    LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
-AS $$
-DECLARE
-    each_table text;
-BEGIN
-    FOR each_table IN
-        SELECT format('queue_%s$%s$%s', queue, part, half)
-        FROM unnest(ARRAY['ledger', 'claim', 'settled']) AS part, generate_series(0, 1) AS half
-    LOOP
-        IF to_regrole('howdah_worker') IS NOT NULL THEN
-            EXECUTE format('GRANT SELECT, INSERT ON howdah.%I TO howdah_worker', each_table);
-        END IF;
-        IF to_regrole('howdah_reader') IS NOT NULL THEN
-            EXECUTE format('GRANT SELECT ON howdah.%I TO howdah_reader', each_table);
-        END IF;
-    END LOOP;
-END
-$$;
-
--- The same for every queue that was made before the roles were.
+-- What the roles may do with queues that were made before the roles were.
 CREATE FUNCTION howdah.queue_grant_all() RETURNS void
     LANGUAGE sql SET search_path = pg_catalog, pg_temp
 AS $$
-    SELECT howdah.queue_grant(q.name) FROM howdah.queue AS q
+    SELECT howdah.log_grant_ledger(format('queue_%s$%s', q.name, part))
+    FROM howdah.queue AS q, unnest(ARRAY['ledger', 'claim', 'settled']) AS part
 $$;
 
 -- Remove a queue with every job in it.
@@ -792,59 +764,38 @@ BEGIN
 END
 $$;
 
--- Rows of the later tables that are due from a time on (and there from a row on), oldest first.
-CREATE FUNCTION howdah.queue_due(
-    queue text, since timestamptz, after bigint, upto timestamptz, max_rows int
-)
-    RETURNS TABLE (row_id bigint, bucket text, job bigint, kind text, key text, headers jsonb,
-                   at timestamptz, due timestamptz)
-    LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp SET enable_seqscan = off
-AS $$
+-- Rows of the later tables that are due from a time on (and there from a row on), oldest first. One
+-- branch a table, written out here once: a statement that is put together in each call would be
+-- planned in each call.
+DO $do$
 DECLARE
-    its howdah.queue := howdah.queue_named(queue);
+    branches text;
 BEGIN
-    RETURN QUERY
-    SELECT l.row_id, l.bucket, l.job, l.kind, l.key, l.headers, l.at, l.due FROM (
-        (SELECT '0' AS bucket, b.* FROM howdah.queue_later_0 AS b
+    SELECT string_agg(format($sql$
+        (SELECT %L AS bucket, b.* FROM howdah.%I AS b
          WHERE b.queue_id = its.queue_id AND b.due >= since AND b.due <= upto
            AND (b.due > since OR b.row_id > after)
-         ORDER BY b.due, b.row_id LIMIT max_rows)
-        UNION ALL (SELECT '1', b.* FROM howdah.queue_later_1 AS b
-         WHERE b.queue_id = its.queue_id AND b.due >= since AND b.due <= upto
-           AND (b.due > since OR b.row_id > after)
-         ORDER BY b.due, b.row_id LIMIT max_rows)
-        UNION ALL (SELECT '2', b.* FROM howdah.queue_later_2 AS b
-         WHERE b.queue_id = its.queue_id AND b.due >= since AND b.due <= upto
-           AND (b.due > since OR b.row_id > after)
-         ORDER BY b.due, b.row_id LIMIT max_rows)
-        UNION ALL (SELECT '3', b.* FROM howdah.queue_later_3 AS b
-         WHERE b.queue_id = its.queue_id AND b.due >= since AND b.due <= upto
-           AND (b.due > since OR b.row_id > after)
-         ORDER BY b.due, b.row_id LIMIT max_rows)
-        UNION ALL (SELECT '4', b.* FROM howdah.queue_later_4 AS b
-         WHERE b.queue_id = its.queue_id AND b.due >= since AND b.due <= upto
-           AND (b.due > since OR b.row_id > after)
-         ORDER BY b.due, b.row_id LIMIT max_rows)
-        UNION ALL (SELECT '5', b.* FROM howdah.queue_later_5 AS b
-         WHERE b.queue_id = its.queue_id AND b.due >= since AND b.due <= upto
-           AND (b.due > since OR b.row_id > after)
-         ORDER BY b.due, b.row_id LIMIT max_rows)
-        UNION ALL (SELECT '6', b.* FROM howdah.queue_later_6 AS b
-         WHERE b.queue_id = its.queue_id AND b.due >= since AND b.due <= upto
-           AND (b.due > since OR b.row_id > after)
-         ORDER BY b.due, b.row_id LIMIT max_rows)
-        UNION ALL (SELECT '7', b.* FROM howdah.queue_later_7 AS b
-         WHERE b.queue_id = its.queue_id AND b.due >= since AND b.due <= upto
-           AND (b.due > since OR b.row_id > after)
-         ORDER BY b.due, b.row_id LIMIT max_rows)
-        UNION ALL (SELECT 'far', b.* FROM howdah.queue_later_far AS b
-         WHERE b.queue_id = its.queue_id AND b.due >= since AND b.due <= upto
-           AND (b.due > since OR b.row_id > after)
-         ORDER BY b.due, b.row_id LIMIT max_rows)
-    ) AS l
-    ORDER BY l.due, l.row_id LIMIT max_rows;
+         ORDER BY b.due, b.row_id LIMIT max_rows)$sql$, bucket, 'queue_later_' || bucket), ' UNION ALL')
+    INTO branches
+    FROM unnest(ARRAY['0', '1', '2', '3', '4', '5', '6', '7', 'far']) AS bucket;
+    EXECUTE format($ddl$
+        CREATE FUNCTION howdah.queue_due(
+            queue text, since timestamptz, after bigint, upto timestamptz, max_rows int
+        )
+            RETURNS TABLE (row_id bigint, bucket text, job bigint, kind text, key text, headers jsonb,
+                           at timestamptz, due timestamptz)
+            LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp SET enable_seqscan = off
+        AS $body$
+        DECLARE
+            its howdah.queue := howdah.queue_named(queue);
+        BEGIN
+            RETURN QUERY
+            SELECT l.row_id, l.bucket, l.job, l.kind, l.key, l.headers, l.at, l.due FROM (%s) AS l
+            ORDER BY l.due, l.row_id LIMIT max_rows;
+        END
+        $body$ $ddl$, branches);
 END
-$$;
+$do$;
 
 -- When the next row of the later tables is due; null when there is none.
 CREATE FUNCTION howdah.queue_next_due(queue text, since timestamptz) RETURNS timestamptz
