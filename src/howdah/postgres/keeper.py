@@ -28,7 +28,12 @@ class Keeper:
     def __init__(self, folder: RunFolder, *, keeps_data: bool) -> None:
         self._lock = threading.RLock()
         self._folder = folder.path
-        arguments = {"folder": str(folder.path), "owner": os.getpid(), "keeps_data": keeps_data}
+        arguments = {
+            "kind": guardian.POSTMASTER,
+            "folder": str(folder.path),
+            "owner": os.getpid(),
+            "keeps_data": keeps_data,
+        }
         with (folder.path / "guardian.log").open("wb") as log:
             self._process = subprocess.Popen(
                 [sys.executable, "-I", "-S", guardian.__file__, json.dumps(arguments)],

@@ -24,7 +24,7 @@ import msgspec
 
 from howdah.clock import SYSTEM_CLOCK, Clock
 from howdah.errors import Cannot, CouldNot, TimedOut, Unsupported
-from howdah.testing.brokers import guardian
+from howdah.postgres import guardian
 
 LOOPBACK = "127.0.0.1"
 _POLL_SECONDS = 0.01
@@ -62,7 +62,14 @@ class Broker(abc.ABC):
         self.folder = Path(tempfile.mkdtemp(prefix=f"howdah-{self.name}-"))
         self.log = self.folder / "broker.log"
         self.port = free_port()
-        settings = json.dumps({"folder": str(self.folder), "owner": os.getpid()})
+        settings = json.dumps(
+            {
+                "kind": guardian.BROKER,
+                "folder": str(self.folder),
+                "owner": os.getpid(),
+                "keeps_data": False,
+            }
+        )
         self._guardian = subprocess.Popen(
             [sys.executable, "-I", "-S", guardian.__file__, settings],
             stdin=subprocess.PIPE,
