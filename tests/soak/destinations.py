@@ -4,10 +4,16 @@ from __future__ import annotations
 
 import abc
 import asyncio
+import contextlib
+import itertools
 import json
 import secrets
-from collections.abc import Iterator
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager
 from typing import Any, ClassVar, NamedTuple
+from urllib.parse import unquote
 
 import aio_pika
 import nats
@@ -16,7 +22,18 @@ from confluent_kafka import Consumer, KafkaError
 from nats.js.api import AckPolicy, ConsumerConfig
 from redis import Redis
 
-from howdah.testing.brokers import KafkaBroker, NatsBroker, RabbitmqBroker, RedisBroker
+from howdah.clock import SYSTEM_CLOCK
+from howdah.testing import wait_until
+from howdah.testing.brokers import (
+    Answer,
+    HttpBroker,
+    KafkaBroker,
+    NatsBroker,
+    RabbitmqBroker,
+    RedisBroker,
+)
+
+_AWHILE_SECONDS = 0.15
 
 
 class Arrived(NamedTuple):
@@ -32,9 +49,16 @@ class Destination(abc.ABC):
 
     dedups: ClassVar[bool]
     """Whether a message that is sent again does not arrive again."""
+    share: ClassVar[int] = 1
+    """One of so many events is enough for a storm: of a destination that takes them one by one."""
+    keys: ClassVar[int] = 500
     topic = "storm"
     url: str
     options: dict[str, str]
+
+    def weather(self) -> AbstractContextManager[None]:
+        """What the destination itself does to a relay meanwhile; usually nothing."""
+        return contextlib.nullcontext()
 
     @abc.abstractmethod
     def arrived(self) -> list[Arrived]:
@@ -181,6 +205,73 @@ class Postgresql(Destination):
         with psycopg.connect(self._dsn) as connection:
             rows = connection.execute("SELECT uid, key, payload FROM storm ORDER BY position")
             return [Arrived(uid, key, int(payload)) for uid, key, payload in rows]
+
+
+class Http(Destination):
+    """A receiver with every fault that HTTP knows, the next one after each so many requests."""
+
+    dedups = False
+    share = 60
+    keys = 30
+
+    def __init__(self, broker: HttpBroker, *, every: int) -> None:
+        self._broker = broker
+        self._every = every
+        self._over = threading.Event()
+        self.url = broker.url
+        self.options = {"in_flight": "4"}  # its server queues no more than five connections
+
+    @contextlib.contextmanager
+    def weather(self) -> Iterator[None]:
+        with ThreadPoolExecutor(1) as thread:
+            blowing = thread.submit(self._blow)
+            try:
+                yield
+            finally:
+                self._over.set()
+                blowing.result()
+
+    def _blow(self) -> None:
+        for number, fault in enumerate(itertools.cycle(self._faults()), 1):
+            wait_until(
+                lambda seen=number * self._every: (  # type: ignore[misc]  # a default binds the loop's value
+                    self._over.is_set() or len(self._broker.requests) >= seen
+                ),
+                seconds=600,
+            )
+            if self._over.is_set():
+                return
+            fault()
+
+    def _faults(self) -> list[Callable[[], None]]:
+        answers = self._broker.answers
+        return [
+            # Few: the last key alone would have to take all of them, with a longer wait each time.
+            lambda: answers(*[Answer(status=500)] * 4),
+            lambda: answers(*[Answer(status=429, headers={"Retry-After": "1"})] * 4),
+            self._slow,
+            lambda: answers(*[Answer(hangs_up=True)] * 2),
+            lambda: answers(*[Answer(status=503, headers={"Retry-After": "1"})] * 4),
+            self._restart,
+        ]
+
+    def _slow(self) -> None:
+        self._broker.pause()
+        SYSTEM_CLOCK.sleep(_AWHILE_SECONDS)
+        self._broker.resume()
+
+    def _restart(self) -> None:
+        self._broker.kill()
+        SYSTEM_CLOCK.sleep(_AWHILE_SECONDS)
+        self._broker.restart()
+
+    def arrived(self) -> list[Arrived]:
+        """What was taken, though the answer may have been lost; a cut request has no whole body."""
+        return [
+            Arrived(each.headers["ce-id"], unquote(each.headers["ce-partitionkey"]), int(each.body))
+            for each in self._broker.requests
+            if each.status < 300 and int(each.headers["content-length"]) == len(each.body)
+        ]
 
 
 def disorder(found: list[Arrived]) -> Iterator[Arrived]:

@@ -1,8 +1,9 @@
 """The storm: many events, and the relay's process killed again and again.
 
 By default 20,000 events to each broker, with three kills; `make soak` sends 1,000,000, with a kill
-every three seconds. `HOWDAH_STORM_EVENTS` and `HOWDAH_STORM_KILL_SECONDS` change either. Each
-prints one line of JSON with its figures, and adds it to the file that `HOWDAH_STORM_REPORT` names.
+every three seconds; HTTP, which takes them one by one, gets a sixtieth.
+`HOWDAH_STORM_EVENTS` and `HOWDAH_STORM_KILL_SECONDS` change either. Each prints one line of JSON
+with its figures, and adds it to the file that `HOWDAH_STORM_REPORT` names.
 """
 
 from __future__ import annotations
@@ -24,9 +25,16 @@ from howdah.log import Consumer, Event, Log
 from howdah.outbox import COMPONENT, Outbox
 from howdah.postgres import Server, connect
 from howdah.testing import wait_until
-from howdah.testing.brokers import KafkaBroker, NatsBroker, RabbitmqBroker, RedisBroker
+from howdah.testing.brokers import (
+    HttpBroker,
+    KafkaBroker,
+    NatsBroker,
+    RabbitmqBroker,
+    RedisBroker,
+)
 from tests.soak.destinations import (
     Destination,
+    Http,
     Kafka,
     Nats,
     Postgresql,
@@ -35,7 +43,6 @@ from tests.soak.destinations import (
     disorder,
 )
 
-KEYS = 500
 CHUNK = 5000
 
 pytestmark = [pytest.mark.postgres(newest=True), pytest.mark.xdist_group("storm")]
@@ -59,6 +66,13 @@ def test_rabbitmq(storm: Storm, rabbitmq_broker: RabbitmqBroker) -> None:
 
 def test_postgresql(storm: Storm) -> None:
     storm.blow("postgresql", Postgresql(storm.server.create_database("there")))
+
+
+def test_http(storm: Storm, http_broker: HttpBroker) -> None:
+    """The receiver refuses, delays, loses answers and is restarted, besides the relay's deaths."""
+    storm.blow("http", Http(http_broker, every=max(30, storm.events // 5000)))
+    seen = {each.status for each in http_broker.requests}
+    assert seen >= {0, 204, 429, 500, 503}, "the weather was too fine"
 
 
 class Storm:
@@ -85,29 +99,25 @@ class Storm:
 
     def blow(self, broker: str, there: Destination) -> None:
         """Emit, relay, kill; then everything has arrived, and in order."""
-        producer = threading.Thread(target=self._produce, args=(there.topic,))
+        events = self.events // there.share
+        producer = threading.Thread(target=self._produce, args=(there, events))
         producer.start()
         began = SYSTEM_CLOCK.monotonic()
-        kills = 0
-        try:
-            while kills < self._most_kills and not self._done(producer):
-                with self._relay(there) as relay:
-                    kills += self._killed(relay, producer)
-        finally:
-            producer.join()
-        with self._relay(there, "--until-idle") as last:
-            assert last.wait(600) == 0
+        with there.weather():
+            kills = self._kills(there, producer)
+            with self._relay(there, "--until-idle") as last:
+                assert last.wait(600) == 0
         seconds = SYSTEM_CLOCK.monotonic() - began
         found = there.arrived()
         uids = {each.uid for each in found}
         late = list(disorder(found))
         figures = {
             "broker": broker,
-            "events": self.events,
+            "events": events,
             "kills": kills,
             "seconds": round(seconds, 1),
             "arrived": len(found),
-            "lost": self.events - len(uids),
+            "lost": events - len(uids),
             "duplicates": len(found) - len(uids),
             "out_of_order": len(late),
             "sink_dedups": there.dedups,
@@ -118,14 +128,26 @@ class Storm:
         assert kills, "nothing was killed"
         assert not (there.dedups and figures["duplicates"]), "the sink removes duplicates"
 
-    def _produce(self, topic: str) -> None:
+    def _kills(self, there: Destination, producer: threading.Thread) -> int:
+        """One relay after the other; how many were killed at work."""
+        kills = 0
+        most = max(1, self._most_kills // (1 if there.share == 1 else 3))
+        try:
+            while kills < most and not self._done(producer):
+                with self._relay(there) as relay:
+                    kills += self._killed(relay, producer)
+        finally:
+            producer.join()
+        return kills
+
+    def _produce(self, there: Destination, events: int) -> None:
         log = Log("orders")
         with contextlib.closing(connect(self.dsn)) as connection:
-            for start in range(0, self.events, CHUNK):
-                numbers = range(start, min(start + CHUNK, self.events))
+            for start in range(0, events, CHUNK):
+                numbers = range(start, min(start + CHUNK, events))
                 log.copy(
                     connection,
-                    (Event(topic=topic, key=f"k{n % KEYS}", payload=b"%d" % n) for n in numbers),
+                    (Event(there.topic, b"%d" % n, f"k{n % there.keys}") for n in numbers),
                 )
 
     @contextlib.contextmanager
