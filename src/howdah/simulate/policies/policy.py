@@ -18,7 +18,7 @@ import difflib
 import importlib
 import pkgutil
 import types
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, MutableSequence, Sequence
 from functools import cache
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
@@ -29,7 +29,8 @@ from howdah.errors import BadInput
 HOOKS = ("admit", "observe", "tick", "retry", "route", "slowdown", "dequeue")
 ABOUT = ("policy", "views")  # modules of this folder that are no policies
 
-Hook = Callable[[Any, Any, Any, float], float]
+Numbers = MutableSequence[float]  # lists in the reference, arrays in the kernel
+Hook = Callable[[Numbers, Numbers, Numbers, float], float]
 
 
 class Parameters(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -42,7 +43,7 @@ class Kind(msgspec.Struct, frozen=True, kw_only=True):
     name: str
     hooks: Mapping[str, Hook]
     struct: type[msgspec.Struct] | None  # None: arguments are taken as they come
-    first: Callable[[Sequence[float]], Sequence[float]] | None
+    first: Callable[[Numbers], Sequence[float]] | None
     note: str = ""  # the docstring: source and constants
 
     def names(self) -> list[str]:
@@ -63,7 +64,7 @@ class Kind(msgspec.Struct, frozen=True, kw_only=True):
             raise BadInput(f"policy {self.name}: {error}") from error
         return [self.coded(name, getattr(checked, name)) for name in self.names()]
 
-    def initial(self, p: Sequence[float]) -> list[float]:
+    def initial(self, p: Numbers) -> list[float]:
         """The first values of `state`; never empty."""
         state = [float(x) for x in self.first(p)] if self.first else []
         least = 8 if "tick" in self.hooks else 1
