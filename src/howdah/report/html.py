@@ -79,7 +79,7 @@ def _template() -> jinja2.Template:
         lstrip_blocks=True,
     )
     environment.globals.update(
-        say=wording, Kind=Kind, Severity=Severity, Fate=Fate, include_raw=_raw, len=len
+        say=wording, Kind=Kind, Severity=Severity, Fate=Fate, include_raw=raw, len=len
     )
     environment.filters.update(
         clean=wording.clean, svg=Markup, table=_table, pairs=_fields, anchor=_anchor
@@ -87,7 +87,7 @@ def _template() -> jinja2.Template:
     return environment.get_template("page.html.jinja")
 
 
-def _raw(name: str) -> Markup:
+def raw(name: str) -> Markup:
     """A style sheet or script of this package, which needs no escaping."""
     loader = jinja2.PackageLoader("howdah.report", "templates")
     source, _, _ = loader.get_source(jinja2.Environment(autoescape=True), name)
