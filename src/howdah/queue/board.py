@@ -14,10 +14,20 @@ from collections.abc import Callable, Iterable, Sequence
 
 import msgspec
 
+from howdah.queue.declared import Kinds
 from howdah.queue.draft import Draft
 from howdah.queue.lanes import Lanes
 from howdah.queue.limits import Limits
-from howdah.queue.model import PARKED, Dead, DeadReason, Failure, Job, Later, Purge
+from howdah.queue.model import (
+    PARKED,
+    Dead,
+    DeadReason,
+    Failure,
+    Job,
+    KindTold,
+    Later,
+    Purge,
+)
 from howdah.queue.policy import KindPolicy, QueuePolicy
 from howdah.queue.ready import Ready
 from howdah.queue.retry import Budget, delay_seconds
@@ -32,8 +42,11 @@ PUT_OFF_SECONDS = 30.0
 class Board:
     """Jobs in memory and everything that counts them."""
 
-    def __init__(self, policy: QueuePolicy, done: int, now: float) -> None:
+    def __init__(
+        self, policy: QueuePolicy, done: int, now: float, told: Iterable[KindTold] = ()
+    ) -> None:
         self.policy = policy
+        self.kinds = Kinds(policy, told)
         self.windows = Windows(done)
         self.limits = Limits(policy.limits)
         self.lanes = Lanes(self.limits.width)
@@ -45,8 +58,23 @@ class Board:
         self._room_made_at = 0.0
         self._cancelled: dict[int, None] = {}
         self._purges: list[Purge] = []
-        kinds = {kind: policy.of(kind) for kind in policy.kinds}
-        self._budgets = {k: Budget(p.budget, now) for k, p in kinds.items() if p.budget}
+        self._budgets: dict[str, Budget] = {}
+        self._budget_anew([*policy.kinds, *(each.kind for each in told)], now)
+
+    def told(self, kinds: Iterable[KindTold], now: float) -> None:
+        """Kinds were registered: what is to come of them is treated so from now on."""
+        changed = self.kinds.tell(kinds)
+        if changed:
+            self._budget_anew(changed, now)
+            # Whether a job is claimed alone was decided when it became ready.
+            self._make_all_ready(self.ready.withdraw(lambda job: job.kind in changed))
+
+    def _budget_anew(self, kinds: Iterable[str], now: float) -> None:
+        for kind in kinds:
+            options = self.kinds.of(kind).budget
+            self._budgets.pop(kind, None)
+            if options is not None:
+                self._budgets[kind] = Budget(options, now)
 
     # Coming in
 
@@ -87,8 +115,7 @@ class Board:
 
     def make_ready(self, job: Job) -> None:
         """A job whose lane lets it go."""
-        kind = self.policy.of(job.kind)
-        alone = self.attempts(job, kind) - job.attempt <= 1
+        alone = self.last_attempt(job)
         careful = job.key is not None or job.expires is not None
         self.ready.put(job, alone=alone, careful=careful)
 
@@ -97,6 +124,10 @@ class Board:
         kept = self.pull(jobs)
         for job in self.lanes.unparked(key, kept, more=more):
             self.make_ready(job)
+
+    def last_attempt(self, job: Job) -> bool:
+        """Whether the job's next attempt is its last."""
+        return self.attempts(job, self.kinds.of(job.kind)) - job.attempt <= 1
 
     def attempts(self, job: Job, kind: KindPolicy) -> int:
         """How many the job has in all."""
@@ -124,7 +155,7 @@ class Board:
 
     def failed(self, job: Job, failure: Failure, reason: DeadReason, now: float) -> None:
         """A running job failed, or was lost with its worker."""
-        kind = self.policy.of(job.kind)
+        kind = self.kinds.of(job.kind)
         used = job.attempt + 1
         dead = failure.fatal or used >= self.attempts(job, kind)
         wait = 0.0
@@ -140,6 +171,11 @@ class Board:
         self._forget(job, moved=True)
         if job.key is not None:
             self._hold_or_follow(job.key, job, kind, long=dead or wait > self._patience)
+
+    def returned(self, job: Job) -> None:
+        """A job that was given away and not begun is ready again; the attempt does not count."""
+        self.limits.give_back(job.kind, job.tenant or "")
+        self.make_ready(job)
 
     def cancelled(self, job: Job, *, running: bool) -> None:
         """A job that its lane counts, ready or running, was called off."""
@@ -282,7 +318,7 @@ class Board:
 
     def _put_run(self, run: list[Job]) -> None:
         if run:
-            alone = self.policy.of(run[0].kind).max_attempts <= 1
+            alone = self.kinds.of(run[0].kind).max_attempts <= 1
             self.ready.put_run(run, alone=alone)
 
     def _make_all_ready(self, jobs: Iterable[Job]) -> None:
@@ -345,7 +381,7 @@ class Board:
             seed = f"{self.policy.seed}:{job.identity}:{used}"
             wait = delay_seconds(kind.backoff, used, seed)
         budget = self._budgets.get(job.kind)
-        if budget is None and kind.budget is not None:
+        if budget is None and kind.budget is not None:  # the queue's default has one
             budget = self._budgets[job.kind] = Budget(kind.budget, now)
         if budget is not None and not budget.spend(now):
             wait = max(wait, kind.backoff.max_seconds)

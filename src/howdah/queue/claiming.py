@@ -3,6 +3,9 @@
 Owns how claims are filled: room by limits, pauses and the worker's kinds, size by time. Must never
 change what a job or a limit means.
 
+A claim must be confirmed if its worker may be dead, or if it is a job's last attempt; but not by
+workers of the dispatcher's own process, which live as long as it does.
+
 A worker has as many claims as slots; of kinds known to be fast it may have as many again, so that
 a slot goes on while its ack travels. A claim ahead that finds all slots busy is for the worker to
 release.
@@ -45,9 +48,14 @@ class Claiming:
             for worker, jobs in self._given(now, ahead=ahead):
                 self._roster.gave(worker, now)
                 lease = self._board.policy.lease_seconds
-                yield Claim(generation, ordinal, worker.name, jobs, now, lease)
+                confirm = worker.doubtful or (worker.confirms and self._last(jobs))
+                yield Claim(generation, ordinal, worker.name, jobs, now, lease, confirm)
                 ordinal += 1
         self._board.ready.begin_pass()
+
+    def _last(self, jobs: list[Job]) -> bool:
+        """Whether it is a last attempt: those are claimed alone."""
+        return len(jobs) == 1 and self._board.last_attempt(jobs[0])
 
     def _given(self, now: float, *, ahead: bool) -> Iterator[tuple[Worker, list[Job]]]:
         ready = self._board.ready
@@ -103,7 +111,7 @@ class Claiming:
             return BLOCKED
         policy = self._board.policy
         few = self._durations.size(bucket.kind, policy.spread_seconds, room)
-        most = min(policy.of(bucket.kind).batch_max, max(share, few)) - held
+        most = min(self._board.kinds.of(bucket.kind).batch_max, max(share, few)) - held
         fits = self._durations.size(bucket.kind, seconds, max(0, most))
         if held:
             return 0 if bucket.alone or worker.quiet else min(room, fits)

@@ -16,7 +16,9 @@ from typing import Any
 from howdah.errors import BadInput
 from howdah.queue.board import Board
 from howdah.queue.claiming import Claiming
+from howdah.queue.declared import of_kinds
 from howdah.queue.model import (
+    TAKEN,
     Ack,
     Cancel,
     ClaimId,
@@ -25,6 +27,7 @@ from howdah.queue.model import (
     Failure,
     Heartbeat,
     Job,
+    KindTold,
     Left,
     Pause,
     Purge,
@@ -48,10 +51,11 @@ RATES_EVERY = 256  # steps from one whole copy of the rates to the next
 class OpenClaim:
     """A claim with jobs whose end is not known; closed positions are None."""
 
-    __slots__ = ("jobs", "left", "revoking", "worker")
+    __slots__ = ("confirm", "jobs", "left", "revoking", "worker")
 
-    def __init__(self, worker: str, jobs: Sequence[Job | None]) -> None:
+    def __init__(self, worker: str, jobs: Sequence[Job | None], *, confirm: bool = False) -> None:
         self.worker = worker
+        self.confirm = confirm
         self.jobs: list[Job | None] = list(jobs)
         self.left = sum(job is not None for job in jobs)
         self.revoking: set[int] = set()
@@ -61,11 +65,19 @@ class Dispatcher:
     """The single writer of a queue: events in, steps out."""
 
     def __init__(
-        self, policy: QueuePolicy, *, generation: int = 0, done: int = 0, now: float = 0.0
+        self,
+        policy: QueuePolicy,
+        *,
+        generation: int = 0,
+        done: int = 0,
+        now: float = 0.0,
+        kinds: Sequence[KindTold] = (),
+        here: Collection[str] = (),
     ) -> None:
+        """`kinds`: as they were registered; `here`: the workers of the dispatcher's process."""
         self.policy = policy
-        self.board = Board(policy, done, now)
-        self.roster = Roster(policy.lease_seconds)
+        self.board = Board(policy, done, now, kinds)
+        self.roster = Roster(policy.lease_seconds, here)
         self.durations = Durations()
         self.open: dict[ClaimId, OpenClaim] = {}
         self.paused: list[Pause] = []
@@ -76,7 +88,7 @@ class Dispatcher:
         self._claiming = Claiming(self.board, self.roster, self.durations, self._is_paused)
         self._handlers: dict[type[Any], Callable[[Any], None]] = {
             Ack: self._ack,
-            Registered: self.roster.register,
+            Registered: self._register,
             Heartbeat: lambda told: self.roster.alive(told.worker, told.at),
             Draining: lambda told: self.roster.draining(told.worker),
             Left: self._left,
@@ -144,7 +156,8 @@ class Dispatcher:
         board.limits.wake_at = inf
         generation = self.generation + 1
         for claim in self._claiming.claims(generation, now):
-            self.open[generation, claim.ordinal] = OpenClaim(claim.worker, claim.jobs)
+            opened = OpenClaim(claim.worker, claim.jobs, confirm=claim.confirm)
+            self.open[generation, claim.ordinal] = opened
             board.draft.claims.append(claim)
         if not self.room and any(w.room(ahead=False) > 0 for w in self.roster.takers()):
             board.make_room(now)
@@ -163,6 +176,10 @@ class Dispatcher:
             self._revoked(revoke, settled, step.at)
 
     # Reports
+
+    def _register(self, told: Registered) -> None:
+        self.roster.register(told)
+        self.board.told(of_kinds(told), told.at)
 
     def _ack(self, ack: Ack) -> None:
         """Accepted for what is open and not revoked; anything else is too late."""
@@ -225,8 +242,7 @@ class Dispatcher:
         """A job that was not started is ready again."""
         job = self._close(claim, position)
         if job is not None:
-            self.board.limits.give_back(job.kind, job.tenant or "")
-            self.board.make_ready(job)
+            self.board.returned(job)
 
     def _cancel(self, jobs: set[int]) -> None:
         board = self.board
@@ -296,6 +312,8 @@ class Dispatcher:
         fresh = tuple(row for row in rows if row not in claim.revoking)
         if fresh:
             claim.revoking.update(fresh)
+            if reason == "lost" and claim.confirm:
+                fresh = (*fresh, TAKEN)
             self.board.draft.revokes.append(Revoke(generation, ordinal, fresh, reason))
 
     def _revoked(self, revoke: Revoke, settled: Collection[Settlement], now: float) -> None:
@@ -303,6 +321,7 @@ class Dispatcher:
         claim_id = (revoke.generation, revoke.ordinal)
         claim = self.open[claim_id]
         rows = set(revoke.rows)
+        begun = TAKEN not in rows or (*claim_id, TAKEN) in settled
         claim.revoking -= rows
         for position, job in enumerate(claim.jobs):
             if job is None or job.row not in rows:
@@ -313,6 +332,9 @@ class Dispatcher:
                 self.board.all_done([job])
             elif revoke.reason == "cancelled":
                 self.board.cancelled(job, running=True)
+            elif not begun:
+                self.board.returned(job)
+                self.board.tally["returned"] += 1
             else:
                 error = f"worker {claim.worker} was lost"
                 self.board.failed(job, Failure(position, error), "lost", now)

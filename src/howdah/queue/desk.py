@@ -16,7 +16,7 @@ from howdah import query
 from howdah.driver import Row, Statement, Steps, statement
 from howdah.log import Event
 from howdah.queue import arrays
-from howdah.queue.model import Claim, ClaimId, Report
+from howdah.queue.model import HALF, TAKEN, Claim, ClaimId, Registered, Report
 
 _WORK = query.load("howdah.queue", "sql/work.sql")
 
@@ -30,6 +30,7 @@ class Assignment(msgspec.Struct, frozen=True):
     segments: Sequence[int]
     tids: Sequence[str]
     attempts: Sequence[int]
+    confirm: bool = False
 
     @property
     def claim(self) -> ClaimId:
@@ -92,6 +93,7 @@ def assigned(claim: Claim) -> Assignment:
         [job.segment for job in jobs],
         [job.tid for job in jobs],
         [job.attempt + 1 for job in jobs],
+        claim.confirm,
     )
 
 
@@ -101,13 +103,25 @@ def newest_generation(queue: str) -> Steps[int]:
     return int(generation)
 
 
-def register(
-    queue: str, worker: str, slots: int, kinds: Sequence[str], host: str, pid: int
-) -> Steps[None]:
-    """Make a worker known to every dispatcher to come."""
-    yield _statement("register")(
-        queue=queue, worker=worker, slots=slots, kinds=list(kinds), host=host, pid=pid
+def register(queue: str, told: Registered, host: str, pid: int) -> Steps[Registered]:
+    """Make a worker known to every dispatcher to come; what is to be reported to this one.
+
+    With the server's time as `since` when there was none: the same process keeps it.
+    """
+    policies = msgspec.json.encode(told.policies).decode()
+    ((since,),) = yield _statement("register")(
+        queue=queue,
+        worker=told.worker,
+        slots=told.slots,
+        kinds=None if told.kinds is None else sorted(told.kinds),
+        host=host,
+        pid=pid,
+        since=told.since or None,
+        policies=policies,
+        terms=None if told.terms is None else msgspec.json.encode(told.terms).decode(),
+        confirms=told.confirms,
     )
+    return msgspec.structs.replace(told, since=since)
 
 
 def claims(queue: str, workers: Sequence[str], after: int) -> Steps[list[Fetched]]:
@@ -120,7 +134,21 @@ def claims(queue: str, workers: Sequence[str], after: int) -> Steps[list[Fetched
         claims=f"howdah.queue_{queue}$claim$0",
         other_claims=f"howdah.queue_{queue}$claim$1",
     )(workers=list(workers), after=after)
-    return [Fetched(worker, age, _assignment(*rest)) for worker, age, *rest in rows]
+    return [Fetched(worker, age, assignment(*rest)) for worker, age, *rest in rows]
+
+
+def take(queue: str, claims: Iterable[ClaimId]) -> Steps[set[ClaimId]]:
+    """Say that these claims arrived, before anything of them runs; those that are still ours."""
+    halves: dict[int, list[ClaimId]] = defaultdict(list)
+    for generation, ordinal in claims:
+        halves[(generation >> HALF) & 1].append((generation, ordinal))
+    ours: set[ClaimId] = set()
+    for half, some in halves.items():
+        rows = yield _statement("take", settled=f"howdah.queue_{queue}$settled${half}")(
+            generations=[claim[0] for claim in some], ordinals=[claim[1] for claim in some]
+        )
+        ours.update((generation, ordinal) for generation, ordinal in rows)
+    return ours
 
 
 def payloads(queue: str, assignment: Assignment) -> Steps[list[JobRow]]:
@@ -171,7 +199,7 @@ def taken_away(queue: str, claims: Sequence[ClaimId]) -> Steps[list[Lease]]:
         settled=f"howdah.queue_{queue}$settled$0",
         other_settled=f"howdah.queue_{queue}$settled$1",
     )(generations=[claim[0] for claim in claims], ordinals=[claim[1] for claim in claims])
-    return [Lease(queue, *row) for row in rows]
+    return [Lease(queue, *row) for row in rows if row[2] != TAKEN]
 
 
 def fence(lease: Lease) -> Steps[bool]:
@@ -206,7 +234,7 @@ def events(reports: Iterable[Report]) -> list[Event]:
     return [Event("report", msgspec.json.encode(report)) for report in reports]
 
 
-def _assignment(
+def assignment(
     generation: int,
     ordinal: int,
     rows: list[int],
@@ -214,9 +242,14 @@ def _assignment(
     tids: list[str],
     attempts: list[int] | None,
 ) -> Assignment:
+    """A claim from a row of its table; negative attempts say that it must be confirmed."""
     if len(segments) == 1:
         segments = segments * len(rows)
-    return Assignment(generation, ordinal, rows, segments, tids, attempts or [1] * len(rows))
+    if attempts is None:
+        return Assignment(generation, ordinal, rows, segments, tids, [1] * len(rows))
+    confirm = attempts[0] < 0
+    counted = [abs(each) for each in attempts]
+    return Assignment(generation, ordinal, rows, segments, tids, counted, confirm)
 
 
 @functools.lru_cache(maxsize=256)

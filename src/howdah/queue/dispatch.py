@@ -19,7 +19,7 @@ from howdah.log import Position
 from howdah.log import store as log_store
 from howdah.queue import cron, record, store
 from howdah.queue.decide import Dispatcher
-from howdah.queue.model import Claim, Revoke, Settlement, Step
+from howdah.queue.model import TAKEN, Claim, Revoke, Settlement, Step
 from howdah.queue.policy import QueuePolicy
 from howdah.queue.rebuild import rebuild
 
@@ -83,7 +83,7 @@ class Dispatching:
         newest = yield from store.newest(self.queue)
         self._ledger = yield from store.take_over(self.queue, newest)
         found = yield from record.read(self.queue, self._queue_id, self._ledger)
-        self.dispatcher = rebuild(self._policy, found, self._ledger.now)
+        self.dispatcher = rebuild(self._policy, found, self._ledger.now, self._here)
         self._ends = {0: self._ledger.done, 1: self._ledger.read}
         self._window = 1
         if self._ledger.upto is not None:
@@ -226,10 +226,13 @@ class Dispatching:
         )
         lease = self._policy.lease_seconds
         applied = yield from store.append(self.queue, self._ledger, step, lease_seconds=lease)
-        if applied.busy:
-            self._busy += _busy(step, applied.busy)
+        # Who is just saying that it took a claim is no dead worker: its attempts count.
+        taking = frozenset(each for each in applied.busy if each[2] == TAKEN)
+        busy = applied.busy - taking
+        if busy:
+            self._busy += _busy(step, busy)
             self._busy_until = now + BUSY_SECONDS
-        self.dispatcher.appended(_without(step, applied.busy), applied.settled)
+        self.dispatcher.appended(_without(step, busy), applied.settled | taking)
         if applied.dropped:
             self.dispatcher.dropped(applied.dropped)
         self.dispatcher.board.tally["claimed"] += sum(len(claim.jobs) for claim in step.claims)

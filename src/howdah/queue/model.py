@@ -12,10 +12,12 @@ from typing import Literal
 
 from msgspec import Struct
 
-from howdah.queue.policy import FailurePolicy
+from howdah.queue.policy import FailurePolicy, KindPolicy, Terms
 
 LATER = -1  # segment of a job whose row stands in a `later` table
 PARKED = -2  # segment of a job whose row stands in the parked table
+HALF = 16  # generations change the half of a ledger every 2**16; see schema.sql
+TAKEN = 0  # in the table of settlements: the claim as a whole; the rows of jobs begin at 1
 
 
 class Job(Struct, frozen=True, gc=False):
@@ -61,7 +63,11 @@ ClaimId = tuple[int, int]  # the generation of the ledger row, the ordinal withi
 
 
 class Claim(Struct, frozen=True):
-    """A batch given to a worker. The attempt of each job is `job.attempt + 1`."""
+    """A batch given to a worker. The attempt of each job is `job.attempt + 1`.
+
+    `confirm`: the attempts count only once the worker has said that it took the claim, which it
+    does before it begins anything of it.
+    """
 
     generation: int
     ordinal: int
@@ -69,6 +75,7 @@ class Claim(Struct, frozen=True):
     jobs: Sequence[Job]
     at: float
     lease_seconds: float
+    confirm: bool = False
 
 
 # What a worker or a person tells the dispatcher.
@@ -78,12 +85,19 @@ class Registered(Struct, frozen=True, tag=True):
     """A worker is there: how many batches it runs at once, and which kinds (None: all).
 
     Without slots it gets nothing, and what it holds goes on: that is how draining is kept.
+    `policies`: how its kinds are treated, and `terms`: what it asks of the queue, both as of
+    `since`, when its process began by the server's clock. `confirms`: it says so when it takes a
+    claim that it must confirm. A worker of a version that knew nothing of these says none of them.
     """
 
     worker: str
     slots: int
     kinds: frozenset[str] | None
     at: float
+    policies: Mapping[str, KindPolicy] = {}
+    terms: Terms | None = None
+    since: float = 0.0
+    confirms: bool = False
 
 
 class Heartbeat(Struct, frozen=True, tag=True):
@@ -234,7 +248,8 @@ class Dead(Struct, frozen=True):
 class Revoke(Struct, frozen=True):
     """Take these rows away from a claim, unless the worker has settled them before.
 
-    The store answers with those that it could not take: see `Dispatcher.appended`.
+    The store answers with those that it could not take: see `Dispatcher.appended`. `TAKEN` among
+    them asks whether the worker took the claim: it is settled if it did.
     """
 
     generation: int
@@ -326,6 +341,15 @@ class ClaimRow(Struct, frozen=True):
     worker: str
     rows: Sequence[int]
     at: float
+    confirm: bool = False
+
+
+class KindTold(Struct, frozen=True):
+    """The policy of a kind, and when the process began that registered it."""
+
+    kind: str
+    policy: KindPolicy
+    since: float
 
 
 Settlement = tuple[int, int, int]  # generation, ordinal, row
@@ -357,4 +381,5 @@ class Record(Struct, frozen=True, kw_only=True):
     parked_keys: frozenset[str] = frozenset()
     paused: Sequence[Pause] = ()
     workers: Sequence[Registered] = ()
+    kinds: Sequence[KindTold] = ()
     rates: Sequence[Mapping[str, RateState]] = ()

@@ -14,9 +14,9 @@ import msgspec
 
 from howdah import query
 from howdah.driver import Query, Statement, Steps, statement
-from howdah.queue import store
+from howdah.queue import desk, store
 from howdah.queue.desk import Assignment
-from howdah.queue.model import Ack, Draining, Left, Report
+from howdah.queue.model import TAKEN, Ack, Draining, Left, Report
 
 MOST_CLAIMS = 5_000
 MOST_REPORTS = 20_000
@@ -97,7 +97,7 @@ def closed(
     gone: dict[ClaimId, set[int]] = {claim_id: set() for claim_id in claims}
     for generation, ordinal, row, revoked in settled:
         claim = claims.get((generation, ordinal))
-        if claim is not None and not (well and revoked):
+        if claim is not None and row != TAKEN and not (well and revoked):
             gone[generation, ordinal].add(list(claim.assignment.rows).index(row))
     for report in reports:
         if isinstance(report, Left):
@@ -119,11 +119,10 @@ def _ended(ack: Ack, claim: Open, well: bool) -> set[int]:
 
 
 def _claim(row: Sequence[Any]) -> Open:
-    generation, ordinal, worker, at, rows, segments, tids, attempts = row
-    if len(segments) == 1:
-        segments = segments * len(rows)
-    assignment = Assignment(generation, ordinal, rows, segments, tids, attempts or [1] * len(rows))
-    return Open(worker=worker, at=at, assignment=assignment, positions=frozenset(range(len(rows))))
+    generation, ordinal, worker, at, *rest = row
+    given = desk.assignment(generation, ordinal, *rest)
+    positions = frozenset(range(len(given.rows)))
+    return Open(worker=worker, at=at, assignment=given, positions=positions)
 
 
 def _told(queue: str, seen: str, upto: str) -> Steps[tuple[list[tuple[Report, float]], bool]]:

@@ -139,3 +139,15 @@ class QueuePolicy(Struct, frozen=True, kw_only=True):
     def of(self, kind: str) -> KindPolicy:
         """The policy of that kind; the queue's default if it has none of its own."""
         return self.kinds.get(kind, self.default)
+
+    @property
+    def terms(self) -> Terms:
+        """What of it holds for the whole queue while a worker declares it."""
+        return Terms(limits=self.limits, weights=self.weights)
+
+
+class Terms(Struct, frozen=True, kw_only=True):
+    """What one program asks of the whole queue: limits, and the shares of tenants."""
+
+    limits: tuple[Limit, ...] = ()
+    weights: Mapping[str, Positive] = {}

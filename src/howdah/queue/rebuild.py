@@ -9,12 +9,14 @@ settled by its worker, revoked but not yet dealt with, running in an open claim,
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from typing import Literal
 
 from howdah.queue.decide import Dispatcher, OpenClaim
+from howdah.queue.declared import of_kinds
 from howdah.queue.model import (
     PARKED,
+    TAKEN,
     Ack,
     Cancel,
     ClaimId,
@@ -33,19 +35,31 @@ from howdah.queue.policy import QueuePolicy
 Standing = Literal["open", "closed", "done", "settled", "revoked"]
 
 
-def rebuild(policy: QueuePolicy, record: Record, now: float) -> Dispatcher:
-    """The dispatcher that the record describes; every worker with a claim gets a whole lease."""
-    return _Rebuild(policy, record, now).run()
+def rebuild(
+    policy: QueuePolicy, record: Record, now: float, here: Collection[str] = ()
+) -> Dispatcher:
+    """The dispatcher that the record describes; every worker with a claim gets a whole lease.
+
+    `here`: the workers of the dispatcher's own process.
+    """
+    return _Rebuild(policy, record, now, here).run()
 
 
 class _Rebuild:
     """One rebuild."""
 
-    def __init__(self, policy: QueuePolicy, record: Record, now: float) -> None:
+    def __init__(
+        self, policy: QueuePolicy, record: Record, now: float, here: Collection[str]
+    ) -> None:
         self._record = record
         self._now = now
         self._dispatcher = Dispatcher(
-            policy, generation=record.generation, done=record.done, now=now
+            policy,
+            generation=record.generation,
+            done=record.done,
+            now=now,
+            kinds=record.kinds,
+            here=here,
         )
         self._claims = {(claim.generation, claim.ordinal): claim for claim in record.claims}
         self._standing: dict[ClaimId, list[Standing]] = {}
@@ -72,14 +86,18 @@ class _Rebuild:
     def _read_claims(self) -> None:
         for claim_id, claim in sorted(self._claims.items()):
             self._standing[claim_id] = [self._before_reports(claim, row) for row in claim.rows]
-            opened = OpenClaim(claim.worker, [None] * len(claim.rows))
+            opened = OpenClaim(claim.worker, [None] * len(claim.rows), confirm=claim.confirm)
             self._dispatcher.open[claim_id] = opened
 
     def _before_reports(self, claim: ClaimRow, row: int) -> Standing:
         settlement = (claim.generation, claim.ordinal, row)
         if settlement in self._record.settled:
             return "settled"
-        return "revoked" if settlement in self._record.revoked else "open"
+        if settlement not in self._record.revoked:
+            return "open"
+        # Lost before the worker took it: ready again, as if it had not been given.
+        never = (claim.generation, claim.ordinal, TAKEN) in self._record.revoked
+        return "closed" if never else "revoked"
 
     def _read_reports(self, reports: Iterable[Report]) -> None:
         """What was heard: its consequences are durable, except which positions it closed."""
@@ -90,6 +108,7 @@ class _Rebuild:
                     self._read_ack(told)
                 case Registered():
                     roster.register(told)
+                    board.told(of_kinds(told), told.at)
                 case Draining():
                     roster.draining(told.worker)
                 case Left():

@@ -12,12 +12,14 @@ from howdah.queue import store
 from howdah.queue.model import (
     ClaimRow,
     Hold,
+    KindTold,
     Page,
     Pause,
     RateState,
     Record,
     Registered,
 )
+from howdah.queue.policy import KindPolicy, Terms
 
 PAGE_ROWS = 5_000
 
@@ -35,9 +37,10 @@ def read(queue: str, queue_id: int, ledger: store.Ledger) -> Steps[Record]:
     keys = yield store.plain("record_parked_keys")(queue_id=queue_id)
     pauses = yield store.plain("record_pauses")(queue_id=queue_id)
     workers = yield store.plain("record_workers")(queue_id=queue_id)
+    kinds = yield store.plain("record_kinds")(queue_id=queue_id)
     pages = yield from _read_pages(queue, ledger)
     heard = yield from store.reports(queue, ledger.done, ledger.heard)
-    named = [row for _, _, _, rows, _ in claims for row in rows]
+    named = [row for claim in claims for row in claim[3]]
     outside = yield store.plain("outside")(queue=queue, rows=named)
     return Record(
         generation=ledger.generation,
@@ -52,9 +55,10 @@ def read(queue: str, queue_id: int, ledger: store.Ledger) -> Steps[Record]:
         holds=[Hold(*row) for row in holds],
         parked_keys=frozenset(key for (key,) in keys),
         paused=[Pause(*row) for row in pauses],
-        workers=[
-            Registered(name, slots, frozenset(kinds) if kinds is not None else None, at)
-            for name, slots, kinds, at in workers
+        workers=[_worker(*row) for row in workers],
+        kinds=[
+            KindTold(kind, msgspec.json.decode(policy, type=KindPolicy), since)
+            for kind, policy, since in kinds
         ],
         rates=[_rates(rates) for _, _, rates, _ in kept if rates is not None],
     )
@@ -77,6 +81,20 @@ def _read_pages(queue: str, ledger: store.Ledger) -> Steps[list[Page]]:
         pages.append(Page(2, read, False))
         last_id = jobs[-1].row if jobs else ledger.last_id
     return pages
+
+
+def _worker(
+    name: str, slots: int, kinds: list[str] | None, at: float, terms: str | None, confirms: bool
+) -> Registered:
+    return Registered(
+        name,
+        slots,
+        None if kinds is None else frozenset(kinds),
+        at,
+        terms=None if terms is None else msgspec.json.decode(terms, type=Terms),
+        since=at,
+        confirms=confirms,
+    )
 
 
 def _rates(text: str) -> dict[str, RateState]:

@@ -9,8 +9,11 @@ idle worker sends nothing.
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from howdah.queue.model import Left, Registered
 
+SILENT_LEASES = 1 / 3  # of a lease without a word: longer than between two heartbeats
 FORGET_SECONDS = 3600.0  # a lost worker may come back within this time
 
 
@@ -19,6 +22,8 @@ class Worker:
 
     __slots__ = (
         "claims",
+        "confirms",
+        "doubtful",
         "draining",
         "kinds",
         "lease_until",
@@ -27,12 +32,16 @@ class Worker:
         "quiet",
         "seen_at",
         "slots",
+        "told",
     )
 
     def __init__(self, told: Registered) -> None:
         self.name = told.worker
+        self.told = told
         self.slots = told.slots
         self.kinds = told.kinds
+        self.confirms = False
+        self.doubtful = False
         self.claims = 0
         self.draining = False
         self.lost = False
@@ -58,8 +67,9 @@ class Worker:
 class Roster:
     """Every worker by its name, which no other incarnation ever has."""
 
-    def __init__(self, lease_seconds: float) -> None:
+    def __init__(self, lease_seconds: float, here: Collection[str] = ()) -> None:
         self._lease = lease_seconds
+        self._here = frozenset(here)
         self._workers: dict[str, Worker] = {}
         self.gone: list[str] = []
 
@@ -67,10 +77,11 @@ class Roster:
         """A worker is there, or has changed its slots."""
         worker = self._workers.get(told.worker)
         if worker is None:
-            self._workers[told.worker] = Worker(told)
+            worker = self._workers[told.worker] = Worker(told)
         else:
-            worker.slots, worker.kinds = told.slots, told.kinds
+            worker.told, worker.slots, worker.kinds = told, told.slots, told.kinds
             self.alive(told.worker, told.at)
+        worker.confirms = told.confirms and told.worker not in self._here
 
     def alive(self, name: str, at: float) -> None:
         """The worker reported something at that time."""
@@ -139,7 +150,13 @@ class Roster:
         """Those that may get claims."""
         return [w for w in self._workers.values() if w.slots and not (w.lost or w.draining)]
 
+    def registered(self) -> list[Registered]:
+        """What every worker said of itself."""
+        return [worker.told for worker in self._workers.values()]
+
     def listen(self, now: float) -> None:
-        """Find out who has said nothing for a lease."""
+        """Find out who has said nothing for a lease, and who for so long that it may be dead."""
         for worker in self._workers.values():
-            worker.quiet = worker.seen_at + self._lease < now
+            silent = now - worker.seen_at
+            worker.quiet = silent > self._lease
+            worker.doubtful = worker.confirms and silent > SILENT_LEASES * self._lease

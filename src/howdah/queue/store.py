@@ -18,6 +18,7 @@ from howdah.errors import Moved
 from howdah.queue import arrays
 from howdah.queue.cron import Schedule
 from howdah.queue.model import (
+    HALF,
     LATER,
     Claim,
     Job,
@@ -27,7 +28,6 @@ from howdah.queue.model import (
 )
 
 _DISPATCH = query.load("howdah.queue", "sql/dispatch.sql")
-_HALF = 16  # generations change the half of a ledger every 2**16; see schema.sql
 _PAGE_ROWS = 5_000
 _REPORT = msgspec.json.Decoder(Report)
 
@@ -317,7 +317,7 @@ def _placed(job: Job) -> dict[str, Any]:
 
 
 def _appending(queue: str, ledger: Ledger, step: Step) -> Query:
-    half = (ledger.generation >> _HALF) & 1
+    half = (ledger.generation >> HALF) & 1
     rates = msgspec.json.encode(step.rates).decode() if step.rates else None
     return named(
         "append",
@@ -360,8 +360,10 @@ def _segments(claim: Claim) -> str:
 
 
 def _attempts(claim: Claim) -> str | None:
-    """None if it is the first of each."""
+    """None if it is the first of each; negative if the claim must be confirmed."""
     used = [job.attempt for job in claim.jobs]
+    if claim.confirm:
+        return arrays.of_numbers(-each - 1 for each in used)
     return arrays.of_numbers(each + 1 for each in used) if any(used) else None
 
 

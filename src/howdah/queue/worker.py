@@ -42,7 +42,7 @@ from howdah.queue.desk import Assignment
 from howdah.queue.dispatch import Dispatching
 from howdah.queue.handler import Cancelled, Registry
 from howdah.queue.metrics import Metrics, Process
-from howdah.queue.model import Claim, Draining, Heartbeat, Left, Registered, Report
+from howdah.queue.model import Claim, ClaimId, Draining, Heartbeat, Left, Registered, Report
 from howdah.queue.needed import Needed
 from howdah.queue.options import WorkerOptions, switching
 from howdah.queue.pacing import Pace
@@ -94,6 +94,7 @@ class Worker:
         self.rights = Rights(policy.lease_seconds)
         self._failure: HowdahError | None = None
         self._after = 0
+        self._since = 0.0  # when this process first registered, by the server's clock
         self._leading = threading.Event()
         self._taking = threading.Lock()
         self._taken: set[tuple[int, int]] = set()
@@ -181,9 +182,20 @@ class Worker:
                 self._register_crew(connection, crew)
 
     def _register_crew(self, connection: psycopg.Connection[Any], crew: Crew) -> None:
-        host, pid = socket.gethostname(), os.getpid()
-        run(connection, desk.register(self.queue, crew.name, crew.slots, crew.kinds, host, pid))
-        told = Registered(crew.name, crew.slots, frozenset(crew.kinds), 0.0)
+        policies = {kind: self._policy.of(kind) for kind in crew.kinds}
+        told = Registered(
+            crew.name,
+            crew.slots,
+            frozenset(crew.kinds),
+            0.0,
+            policies=policies,
+            terms=self._policy.terms,
+            since=self._since,
+            confirms=True,
+        )
+        steps = desk.register(self.queue, told, socket.gethostname(), os.getpid())
+        told = run(connection, steps)
+        self._since = told.since
         self._log.emit_many(connection, desk.events([told]))
 
     def _drain(self) -> None:
@@ -237,7 +249,8 @@ class Worker:
             got = 0
             while self._handed:  # left there until it is given: it is nowhere else
                 name, assignment, given_at = self._handed[0]
-                got += self._give(connection, crews[name], assignment, given_at)
+                if self._ours(connection, [assignment]):
+                    got += self._give(connection, crews[name], assignment, given_at)
                 self._handed.popleft()
             now = self._clock.monotonic()
             if not self._leading.is_set() and now >= polled_at + wait:
@@ -254,12 +267,25 @@ class Worker:
         newest = self._after
         got = 0
         asked_at = self._clock.monotonic()
-        for found in run(connection, desk.claims(self.queue, list(crews), self._after)):
+        every = run(connection, desk.claims(self.queue, list(crews), self._after))
+        ours = self._ours(connection, [found.assignment for found in every])
+        for found in every:
             newest = max(newest, found.assignment.generation)
-            crew = crews[found.worker]
-            got += self._give(connection, crew, found.assignment, asked_at - found.age)
+            if found.assignment.claim in ours:
+                crew = crews[found.worker]
+                got += self._give(connection, crew, found.assignment, asked_at - found.age)
         self._after = newest
         return got
+
+    def _ours(
+        self, connection: psycopg.Connection[Any], assignments: Sequence[Assignment]
+    ) -> set[ClaimId]:
+        """The claims that are ours to run; those that must be confirmed are, before they begin."""
+        asked = [each.claim for each in assignments if each.confirm]
+        if not asked or self._stopping.is_set():
+            return {each.claim for each in assignments}
+        taken = run(connection, desk.take(self.queue, asked))
+        return {each.claim for each in assignments if not each.confirm} | taken
 
     def _give(
         self,
@@ -403,7 +429,7 @@ class Worker:
             turn = run(connection, dispatching.turn())
             self._hand_over(turn.claims, here, began)
             for revoke in turn.revokes:
-                for row in revoke.rows:
+                for row in revoke.rows:  # no job has the number TAKEN: nothing runs under it
                     self._lost(desk.Lease(self.queue, revoke.generation, revoke.ordinal, row))
             if not elected and began > elect_at:
                 elect_at = began + self.options.elect_seconds

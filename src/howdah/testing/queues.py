@@ -140,10 +140,12 @@ class _Drain:
         return self._ran
 
     def _register(self) -> None:
-        kinds = sorted(self._queue.registry.policies)
-        name, place = self._name, ("in a test", os.getpid())
-        run(self._connection, desk.register(self._queue.name, name, 1, kinds, *place))
-        self._tell(Registered(name, 1, frozenset(kinds), 0.0))
+        policy = self._queue.policy
+        told = Registered(
+            self._name, 1, frozenset(policy.kinds), 0.0, policies=policy.kinds, terms=policy.terms
+        )
+        steps = desk.register(self._queue.name, told, "in a test", os.getpid())
+        self._tell(run(self._connection, steps))
 
     def _tell(self, report: Any) -> None:
         self._queue.reports.emit_many(self._connection, desk.events([report]))

@@ -103,6 +103,20 @@ def killer(n: int, ctx: JobContext) -> None:
     os.kill(os.getpid(), signal.SIGKILL)
 
 
+@queue.job(max_attempts=1)
+def fragile(n: int, ctx: JobContext) -> None:
+    """Run at most once."""
+    begin(n, ctx)
+    end(n, ctx)
+
+
+@queue.job(max_attempts=1)
+def last_words(n: int, ctx: JobContext) -> None:
+    """Run at most once, and kill the worker."""
+    begin(n, ctx)
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
 def main() -> None:
     """Work until SIGTERM."""
     given = dict(argument.split("=", 1) for argument in sys.argv[1:])

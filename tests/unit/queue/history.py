@@ -1,7 +1,8 @@
 """Random histories of a queue: producers, workers, people, crashes, and an oracle that watches.
 
 The dispatcher is thrown away at any point and rebuilt from the ledger. The oracle knows the durable
-truth and nothing of the dispatcher's memory.
+truth and nothing of the dispatcher's memory. The dispatcher's own program has no handlers: what it
+knows of the kinds is what the workers registered.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import msgspec
 from howdah.queue.board import purged
 from howdah.queue.decide import Dispatcher
 from howdah.queue.model import (
+    TAKEN,
     Ack,
     Cancel,
     Claim,
@@ -31,7 +33,7 @@ from howdah.queue.model import (
     Resume,
     Step,
 )
-from howdah.queue.policy import QueuePolicy
+from howdah.queue.policy import KindPolicy, QueuePolicy
 from howdah.queue.rebuild import rebuild
 from tests.unit.queue.ledger import Ledger
 
@@ -52,6 +54,9 @@ class History:
 
     def __init__(self, policy: QueuePolicy, random: Random, *, crashes: bool = True) -> None:
         self.policy = policy
+        self.ignorant = msgspec.structs.replace(
+            policy, kinds={}, default=KindPolicy(max_attempts=99, on_failure="skip")
+        )
         self.random = random
         self.crashes = crashes
         self.ledger = Ledger()
@@ -62,6 +67,7 @@ class History:
         self.excused: set[int] = set()  # cancelled, discarded, or their key was released
         self.purged: set[int] = set()
         self.attempts: Counter[int] = Counter()
+        self.replayed: set[int] = set()
         self.finished: set[int] = set()
         self.starts: list[tuple[float, Job]] = []
         self.rebuilds = 0
@@ -72,7 +78,7 @@ class History:
     def restart(self) -> None:
         """A new dispatcher from the ledger alone."""
         record = self.ledger.record()
-        self.dispatcher: Dispatcher = rebuild(self.policy, record, self.now)
+        self.dispatcher: Dispatcher = rebuild(self.ignorant, record, self.now)
         self.ends = {0: self.ledger.done, 1: self.ledger.read}
         self.window = 1
         if not record.jobs:
@@ -162,7 +168,17 @@ class History:
         name = f"w{len(self.workers)}"
         kinds = self.random.choice((None, None, frozenset({"slow", "odd"})))
         self.workers[name] = Worker(name)
-        self.ledger.tell(Registered(name, self.random.choice((1, 3)), kinds, self.now))
+        policies = {kind: self.policy.of(kind) for kind in KINDS}
+        since = self.now
+        if len(self.workers) > 1 and self.random.random() < 0.2:
+            # A process of an older version that comes back: what it says of its kinds is over.
+            policies, since = {kind: KindPolicy(max_attempts=1) for kind in KINDS}, 1.0
+        slots, confirms = self.random.choice((1, 3)), self.random.random() < 0.7
+        self.ledger.tell(
+            Registered(
+                name, slots, kinds, self.now, policies=policies, since=since, confirms=confirms
+            )
+        )
 
     def work(self) -> None:
         """Each living worker takes its claims, ends some of its jobs, and beats."""
@@ -171,7 +187,10 @@ class History:
                 continue
             for claim_id, claim in self.ledger.claims.items():
                 if claim.worker == worker.name and claim_id not in worker.open:
-                    worker.open[claim_id] = set(range(len(claim.jobs)))
+                    if claim.confirm and self.random.random() < 0.1:
+                        continue  # it has not come yet
+                    ours = not claim.confirm or self.ledger.settle(claim, TAKEN)
+                    worker.open[claim_id] = set(range(len(claim.jobs))) if ours else set()
             held = [(i, positions) for i, positions in worker.open.items() if positions]
             for claim_id, positions in held:
                 if self.random.random() < 0.6:
@@ -240,6 +259,7 @@ class History:
             case 1 if dead:
                 job = random.choice(dead)
                 self.attempts[job] = 0
+                self.replayed.add(job)
                 ledger.tell(Replay(job, self.now))
             case 2 if dead:
                 job = random.choice(dead)
@@ -268,6 +288,12 @@ class History:
         for claim in step.claims:
             for job in claim.jobs:
                 self._in_turn(job)
+        for dead in step.dead:
+            if dead.reason in ("failed", "lost"):
+                most = dead.job.max_attempts or self.policy.of(dead.job.kind).max_attempts
+                assert dead.attempt == most, f"{dead} had attempts left"
+            if dead.reason == "lost":
+                self._was_taken(dead.job)
         self._nothing_lost()
 
     def _live(self) -> list[Job]:
@@ -332,7 +358,10 @@ class History:
             if not self.ledger.revoked(claim, claim.jobs[position].row)
         )
         most = job.max_attempts or kind.max_attempts
-        assert self.attempts[job.identity] - released <= most, f"{job} tried too often"
+        counted = self.attempts[job.identity] - released - self._returned(job)
+        assert counted <= most, f"{job} tried too often"
+        if job.identity not in self.replayed:
+            assert job.attempt + 1 == counted, f"{job}: {counted} attempts"
         if job.key is None or job.identity in self.excused or kind.on_failure == "skip":
             return
         lane = self.order[job.key]
@@ -340,6 +369,21 @@ class History:
             skipped = self.policy.of(self.emitted[before].kind).on_failure == "skip"
             fine = before in self.finished or before in self.excused or skipped
             assert fine, f"{job.identity} of key {job.key} overtook {before}"
+
+    def _returned(self, job: Job) -> int:
+        """How often the job was given to a worker that did not take it."""
+        return sum(
+            claim.confirm
+            and self.ledger.revoked(claim, TAKEN)
+            and any(each.identity == job.identity for each in claim.jobs)
+            for claim in self.ledger.claims.values()
+        )
+
+    def _was_taken(self, job: Job) -> None:
+        """Nobody dies of a claim that must be confirmed and was not."""
+        claims = [c for c in self.ledger.claims.values() if any(j.row == job.row for j in c.jobs)]
+        last = claims[-1]
+        assert not last.confirm or not self.ledger.revoked(last, TAKEN), f"{job} never began"
 
     def _nothing_lost(self) -> None:
         """Behind `done` every row is finished, or stands in a table."""
@@ -376,7 +420,10 @@ class History:
         for worker in self.workers.values():
             worker.state = "dead"  # their claims must be recovered, not completed
         self.register()
-        self.ledger.tell(Registered("all", 4, None, self.now))
+        policies = {kind: self.policy.of(kind) for kind in KINDS}
+        self.ledger.tell(
+            Registered("all", 4, None, self.now, policies, since=self.now, confirms=True)
+        )
         self.workers["all"] = Worker("all")
         for kind in KINDS:
             self.ledger.tell(Resume(self.now, kind))

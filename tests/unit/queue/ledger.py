@@ -21,6 +21,7 @@ from howdah.queue.model import (
     Dead,
     Hold,
     Job,
+    KindTold,
     Page,
     Pause,
     Record,
@@ -53,6 +54,7 @@ class Ledger:
     holds: dict[str, Hold] = field(default_factory=dict)
     paused: list[Pause] = field(default_factory=list)
     workers: dict[str, Registered] = field(default_factory=dict)
+    kinds: dict[str, KindTold] = field(default_factory=dict)
     claims: dict[ClaimId, Claim] = field(default_factory=dict)
     said: dict[ClaimId, dict[int, str]] = field(default_factory=dict)
     read: int = 0  # log rows that the dispatcher of the newest step had seen
@@ -66,7 +68,12 @@ class Ledger:
 
     def tell(self, report: Report) -> None:
         if isinstance(report, Registered):
-            self.workers[report.worker] = report
+            # What the table of workers has: the policies stand in another.
+            self.workers[report.worker] = msgspec.structs.replace(report, policies={})
+            for kind, policy in report.policies.items():
+                known = self.kinds.get(kind)
+                if known is None or known.since <= report.since:
+                    self.kinds[kind] = KindTold(kind, policy, report.since)
         if isinstance(report, Ack):
             self._index(report)
         self.reports.append(Told(report, len(self.log)))
@@ -148,7 +155,7 @@ class Ledger:
         return kept
 
     def settle(self, claim: Claim, row: int) -> bool:
-        """What `complete_in` does: True if the worker was first."""
+        """What `complete_in` and taking a claim do: True if the worker was first."""
         settlement = (claim.generation, claim.ordinal, row)
         return self.settlements.setdefault(settlement, "worker") == "worker"
 
@@ -161,7 +168,9 @@ class Ledger:
         newest = self.steps[-1] if self.steps else Step(generation=0, at=0.0, urgent=False)
         kept = [step for step in self.steps if step.generation >= newest.floor]
         claims = [
-            ClaimRow(c.generation, c.ordinal, c.worker, [job.row for job in c.jobs], c.at)
+            ClaimRow(
+                c.generation, c.ordinal, c.worker, [job.row for job in c.jobs], c.at, c.confirm
+            )
             for step in kept
             for c in step.claims
         ]
@@ -193,6 +202,7 @@ class Ledger:
             parked_keys=frozenset(job.key for job in self.parked.values() if job.key is not None),
             paused=self.paused,
             workers=list(self.workers.values()),
+            kinds=list(self.kinds.values()),
             rates=[step.rates for step in kept],
         )
 

@@ -108,7 +108,8 @@ WHERE l.generation >= %(floor)s::bigint ORDER BY l.generation;
 
 -- name: record_claims
 -- purpose: what a rebuild reads of the claims
-SELECT c.generation, c.ordinal, c.worker, c.rows, date_part('epoch', c.at)
+SELECT c.generation, c.ordinal, c.worker, c.rows, date_part('epoch', c.at),
+       coalesce(c.attempts[1] < 0, false)
 FROM (SELECT * FROM {claims} UNION ALL SELECT * FROM {other_claims}) AS c
 WHERE c.generation >= %(floor)s::bigint ORDER BY c.generation, c.ordinal;
 
@@ -134,8 +135,13 @@ FROM howdah.queue_pause AS p WHERE p.queue_id = %(queue_id)s::int;
 
 -- name: record_workers
 -- purpose: the workers that have registered and not left
-SELECT w.name, w.slots, w.kinds, date_part('epoch', w.registered_at)
+SELECT w.name, w.slots, w.kinds, date_part('epoch', w.registered_at), w.terms::text, w.confirms
 FROM howdah.queue_worker AS w WHERE w.queue_id = %(queue_id)s::int;
+
+-- name: record_kinds
+-- purpose: how each kind is treated, and since when
+SELECT k.kind, k.policy::text, date_part('epoch', k.since)
+FROM howdah.queue_kind AS k WHERE k.queue_id = %(queue_id)s::int;
 
 -- name: schedules
 -- purpose: the schedules of a queue, and up to when each is dealt with

@@ -4,7 +4,7 @@
 GRANT EXECUTE ON FUNCTION howdah.enqueue(text, text, jsonb, text, jsonb, timestamptz, text, timestamptz)
     TO howdah_producer, howdah_worker;
 GRANT SELECT ON howdah.queue, howdah.queue_parked, howdah.queue_dead, howdah.queue_hold,
-    howdah.queue_pause, howdah.queue_worker, howdah.queue_unique, howdah.queue_cron,
+    howdah.queue_pause, howdah.queue_worker, howdah.queue_kind, howdah.queue_unique, howdah.queue_cron,
     howdah.queue_fired, howdah.queue_count,
     howdah.queue_later_0, howdah.queue_later_1, howdah.queue_later_2, howdah.queue_later_3,
     howdah.queue_later_4, howdah.queue_later_5, howdah.queue_later_6, howdah.queue_later_7,
@@ -14,7 +14,7 @@ GRANT EXECUTE ON FUNCTION howdah.queue_named(text), howdah.queue_newest(text) TO
     howdah_reader;
 GRANT INSERT ON howdah.queue_count, howdah.queue_result_0, howdah.queue_result_1,
     howdah.queue_result_2 TO howdah_worker;
-GRANT INSERT, UPDATE ON howdah.queue_worker TO howdah_worker;
+GRANT INSERT, UPDATE ON howdah.queue_worker, howdah.queue_kind TO howdah_worker;
 GRANT INSERT, UPDATE, DELETE ON howdah.queue_cron TO howdah_worker;
 DO $do$
 DECLARE

@@ -6,11 +6,12 @@
 -- howdah.queue_<queue>$ledger$0   one row per step of the dispatcher; two halves by generation
 -- howdah.queue_<queue>$claim$0    the claims of a step: which rows which worker was given
 -- howdah.queue_<queue>$settled$0  rows whose claim has ended outside the reports: completed in the
---                                 job's own transaction, or revoked; the primary key lets one win
+--                                 job's own transaction, or revoked; the primary key lets one win.
+--                                 Row 0: whether the worker took a claim that it must confirm
 --
 -- Only exceptions are mutable rows: howdah.queue_later_* (retries and schedules, by the hour they
--- are due), queue_parked, queue_dead, queue_hold, queue_pause, queue_worker, queue_unique,
--- queue_cron. `row` numbers come from the sequence of the jobs log, in every table.
+-- are due), queue_parked, queue_dead, queue_hold, queue_pause, queue_worker, queue_kind,
+-- queue_unique, queue_cron. `row` numbers come from the sequence of the jobs log, in every table.
 -- Segments of a locator: 0 and up is a segment of the jobs log, -1 a later table (its tid is the
 -- bucket), -2 the parked table.
 
@@ -76,7 +77,19 @@ CREATE TABLE howdah.queue_worker (
     host          text NOT NULL,
     pid           int NOT NULL,
     registered_at timestamptz NOT NULL DEFAULT howdah.clock(),
+    terms         jsonb,  -- the limits and shares that it declares
+    confirms      boolean NOT NULL DEFAULT false,
     PRIMARY KEY (queue_id, name)
+);
+
+-- How each kind is treated, as the process that began last has it. It outlives the workers: their
+-- lost jobs are dealt with when they are gone.
+CREATE TABLE howdah.queue_kind (
+    queue_id int NOT NULL REFERENCES howdah.queue ON DELETE CASCADE,
+    kind     text NOT NULL,
+    policy   jsonb NOT NULL,
+    since    timestamptz NOT NULL,
+    PRIMARY KEY (queue_id, kind)
 );
 
 CREATE TABLE howdah.queue_unique (
@@ -217,7 +230,7 @@ BEGIN
         rows       bigint[] NOT NULL,
         segments   int[] NOT NULL,  -- one element: the same for every row
         tids       text[] NOT NULL,
-        attempts   int[],           -- null: the first of each
+        attempts   int[],           -- null: the first of each; negative: to be confirmed
         PRIMARY KEY (generation, ordinal)$columns$);
     PERFORM howdah.log_make_ledger(format('queue_%s$settled', queue), $columns$
         generation bigint NOT NULL,
@@ -907,6 +920,7 @@ BEGIN
         PERFORM howdah.reanchor(log, 'dispatch', 'now');
     END LOOP;
     DELETE FROM howdah.queue_worker AS w WHERE w.queue_id = its.queue_id;
+    DELETE FROM howdah.queue_kind AS k WHERE k.queue_id = its.queue_id;  -- by another server's clock
     EXECUTE format('INSERT INTO howdah.%I (generation, epoch, done, read, heard, floor)'
                    ' SELECT $1, $2, n.now, n.now, n.now, $1 FROM howdah.log_now() AS n (now)',
                    format('queue_%s$ledger$%s', queue, ((newest.generation + 1) >> 16) & 1))

@@ -15,6 +15,24 @@ WHERE c.worker = ANY (%(workers)s::text[]) ORDER BY c.generation, c.ordinal;
 -- purpose: after which generation a worker that starts now looks for its claims
 SELECT n.generation FROM howdah.queue_newest(%(queue)s::text) AS n;
 
+-- name: take
+-- purpose: say that claims arrived, before they run; those that were not taken away before
+WITH mine AS (
+    SELECT * FROM unnest(%(generations)s::bigint[], %(ordinals)s::int[])
+                  AS m (generation, ordinal)
+), told AS (
+    INSERT INTO {settled} (generation, ordinal, row_id, revoked)
+    SELECT m.generation, m.ordinal, 0, false FROM mine AS m
+    ON CONFLICT DO NOTHING
+    RETURNING generation, ordinal
+)
+SELECT t.generation, t.ordinal FROM told AS t
+UNION ALL  -- what this worker said before it lost its connection
+SELECT m.generation, m.ordinal FROM mine AS m,
+     LATERAL (SELECT FROM {settled} AS s
+              WHERE s.generation = m.generation AND s.ordinal = m.ordinal AND s.row_id = 0
+                AND NOT s.revoked OFFSET 0) AS s;
+
 -- name: payloads
 -- purpose: the rows at some places of a segment; whoever asks looks whether they are the right ones
 SELECT s.id, s.topic, s.key, s.headers::text, s.payload, date_part('epoch', s.at)
@@ -32,12 +50,27 @@ SELECT o.row_id, o.kind, o.key, o.headers::text, o.payload, date_part('epoch', o
 FROM howdah.queue_outside(%(queue)s::text, %(rows)s::bigint[]) AS o;
 
 -- name: register
--- purpose: make a worker known
-INSERT INTO howdah.queue_worker (queue_id, name, slots, kinds, host, pid)
-SELECT q.queue_id, %(worker)s::text, %(slots)s::int, %(kinds)s::text[], %(host)s::text,
-       %(pid)s::int
-FROM howdah.queue_named(%(queue)s::text) AS q
-ON CONFLICT (queue_id, name) DO UPDATE SET slots = excluded.slots, kinds = excluded.kinds;
+-- purpose: make a worker and its kinds known; when its process began
+WITH told AS (
+    INSERT INTO howdah.queue_worker AS w (queue_id, name, slots, kinds, host, pid, registered_at,
+                                          terms, confirms)
+    SELECT q.queue_id, %(worker)s::text, %(slots)s::int, %(kinds)s::text[], %(host)s::text,
+           %(pid)s::int, coalesce(to_timestamp(%(since)s::float8), howdah.clock()),
+           %(terms)s::text::jsonb, %(confirms)s::boolean
+    FROM howdah.queue_named(%(queue)s::text) AS q
+    ON CONFLICT (queue_id, name) DO UPDATE
+    SET slots = excluded.slots, kinds = excluded.kinds, terms = excluded.terms,
+        confirms = excluded.confirms
+    RETURNING w.queue_id, w.registered_at
+), its_kinds AS (
+    INSERT INTO howdah.queue_kind AS k (queue_id, kind, policy, since)
+    SELECT t.queue_id, p.key, p.value, t.registered_at
+    FROM told AS t, jsonb_each(%(policies)s::text::jsonb) AS p ORDER BY p.key
+    -- The process that began last, not the one that registers last.
+    ON CONFLICT (queue_id, kind) DO UPDATE SET policy = excluded.policy, since = excluded.since
+    WHERE k.since < excluded.since OR (k.since = excluded.since AND k.policy <> excluded.policy)
+)
+SELECT date_part('epoch', t.registered_at) FROM told AS t;
 
 -- name: complete
 -- purpose: end a job in the transaction of its own work
