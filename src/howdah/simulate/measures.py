@@ -37,6 +37,9 @@ class Yardstick(msgspec.Struct, frozen=True, kw_only=True):
     window: float | None = None
 
 
+YARDSTICK = Yardstick()
+
+
 class Recovery(msgspec.Struct, frozen=True, kw_only=True):
     """What became of one client's goodput after a disturbance."""
 
@@ -98,7 +101,7 @@ def recovery(
     during: Disturbance,
     *,
     undisturbed: float | None = None,
-    by: Yardstick = Yardstick(),  # noqa: B008 - frozen
+    by: Yardstick = YARDSTICK,
 ) -> Recovery:
     """When goodput came back, from samples of a client's `succeeded`.
 
@@ -148,7 +151,7 @@ def recoveries(
     during: Disturbance,
     *,
     undisturbed: Mapping[str, float] | None = None,
-    by: Yardstick = Yardstick(),  # noqa: B008 - frozen
+    by: Yardstick = YARDSTICK,
 ) -> dict[str, Recovery]:
     """The recovery of each client that had any goodput to lose."""
     known = dict(undisturbed or {})

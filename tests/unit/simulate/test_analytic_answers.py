@@ -211,8 +211,10 @@ def test_crowding_formulas() -> None:
     assert math.isinf(fluid.crowding_point(8, 0.0, 5.5))
     assert fluid.crowding_point(8, 0.01, 9.0) == 8
     of = model(
-        {"a": Open(rate=2500, to="cpu", demand=Constant(value=0.001))}
-        | {"b": Open(rate=1.5, to="cpu", demand=Exponential(mean=2.0))},
+        {
+            "a": Open(rate=2500, to="cpu", demand=Constant(value=0.001)),
+            "b": Open(rate=1.5, to="cpu", demand=Exponential(mean=2.0)),
+        },
         {"cpu": Sharing(cores=8, overhead=0.01, quantum=0.01, yield_to="cpu")},
     )
     what = "runnable threads beyond which less is done than comes"

@@ -21,6 +21,7 @@ from howdah.simulate.analytic.tipping import tipping_answers
 from howdah.simulate.analytic.word import Answer
 from howdah.simulate.intervals import Estimate, ratio_of_growth
 from howdah.simulate.model import Closed, Model
+from howdah.simulate.parts import flatten
 
 Floats = npt.NDArray[np.float64]
 
@@ -42,6 +43,7 @@ def analytic(model: Model) -> tuple[Answer, ...]:
 
     Equilibrium answers are those of the model without its triggers. Empty when nothing applies.
     """
+    model = flatten(model)
     if any(isinstance(c, Closed) for c in model.clients.values()):
         return (*closed_answers(model), *tipping_answers(model))
     flow = flow_of(model)
