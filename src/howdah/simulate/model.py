@@ -18,54 +18,56 @@ Share = Annotated[float, msgspec.Meta(ge=0, le=1)]
 Count = Annotated[int, msgspec.Meta(ge=1)]
 
 
-class _Value(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="kind"):
+class _Value(
+    msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="kind"
+):
     """Frozen, named fields only, an unknown one is refused."""
 
 
 # Distributions: seconds where they are times, plain numbers elsewhere.
 
 
-class Constant(_Value, tag="constant", kw_only=True):
+class Constant(_Value, tag="constant", frozen=True, kw_only=True):
     """Always `value`."""
 
     value: NotNegative
 
 
-class Exponential(_Value, tag="exponential", kw_only=True):
+class Exponential(_Value, tag="exponential", frozen=True, kw_only=True):
     """Memoryless, with this mean."""
 
     mean: Positive
 
 
-class Uniform(_Value, tag="uniform", kw_only=True):
+class Uniform(_Value, tag="uniform", frozen=True, kw_only=True):
     """Between `low` and `high`."""
 
     low: NotNegative
     high: NotNegative
 
 
-class LogNormal(_Value, tag="lognormal", kw_only=True):
+class LogNormal(_Value, tag="lognormal", frozen=True, kw_only=True):
     """The usual shape of think and service times: `median`, and `sigma` of its logarithm."""
 
     median: Positive
     sigma: Positive
 
 
-class Erlang(_Value, tag="erlang", kw_only=True):
+class Erlang(_Value, tag="erlang", frozen=True, kw_only=True):
     """The sum of `stages` exponential ones; less variable than one."""
 
     stages: Count
     mean: Positive
 
 
-class Pareto(_Value, tag="pareto", kw_only=True):
+class Pareto(_Value, tag="pareto", frozen=True, kw_only=True):
     """A heavy tail above `minimum`; the mean is finite for `shape` > 1."""
 
     minimum: Positive
     shape: Positive
 
 
-class Empirical(_Value, tag="empirical", kw_only=True):
+class Empirical(_Value, tag="empirical", frozen=True, kw_only=True):
     """Quantiles at equal steps from 0 to 1, straight lines between: what calibration measured."""
 
     quantiles: tuple[NotNegative, ...]
@@ -74,15 +76,15 @@ class Empirical(_Value, tag="empirical", kw_only=True):
 Distribution = Constant | Exponential | Uniform | LogNormal | Erlang | Pareto | Empirical
 
 
-class Zipf(_Value, tag="zipf", kw_only=True):
+class Zipf(_Value, tag="zipf", frozen=True, kw_only=True):
     """Keys 0 .. `keys` - 1; key k is asked for in proportion to 1 / (k + 1) ** `exponent`."""
 
     keys: Count
     exponent: NotNegative = 1.0
 
 
-class Policy(_Value, tag="policy", kw_only=True):
-    """A policy by name (a file of `policies/`), or `module:object` of your own, with its arguments."""
+class Policy(_Value, tag="policy", frozen=True, kw_only=True):
+    """A policy by name (a file of `policies/`) or `module:object` of your own; its arguments."""
 
     name: str
     arguments: Mapping[str, float | str] = {}
@@ -91,7 +93,7 @@ class Policy(_Value, tag="policy", kw_only=True):
 # Clients: where requests come from.
 
 
-class Retry(_Value, tag="retry", kw_only=True):
+class Retry(_Value, tag="retry", frozen=True, kw_only=True):
     """At most `most` further attempts, each after a backoff.
 
     The n-th waits a draw of `backoff` times `factor` ** (n - 1), at most `longest` seconds.
@@ -106,7 +108,7 @@ class Retry(_Value, tag="retry", kw_only=True):
     deposit: NotNegative = 0.1
 
 
-class _Client(_Value, kw_only=True):
+class _Client(_Value, frozen=True, kw_only=True):
     """What every client has. `timeout`: seconds until an attempt is given up by the client."""
 
     to: str
@@ -122,7 +124,7 @@ class _Client(_Value, kw_only=True):
     group: Annotated[int, msgspec.Meta(ge=0, le=63)] = 0  # what policies call class
 
 
-class Open(_Client, tag="open", kw_only=True):
+class Open(_Client, tag="open", frozen=True, kw_only=True):
     """Requests arrive at `rate` a second, whatever happens to the earlier ones."""
 
     rate: NotNegative
@@ -130,14 +132,14 @@ class Open(_Client, tag="open", kw_only=True):
     profile: tuple[tuple[NotNegative, NotNegative], ...] = ()  # (second, rate): steps over time
 
 
-class Closed(_Client, tag="closed", kw_only=True):
+class Closed(_Client, tag="closed", frozen=True, kw_only=True):
     """`users`, each of whom thinks, asks, waits, and thinks again."""
 
     users: Count
     think: Distribution
 
 
-class Agentic(_Client, tag="agentic", kw_only=True):
+class Agentic(_Client, tag="agentic", frozen=True, kw_only=True):
     """Sessions of agents: `parallel` requests at once, then a think, for `steps` rounds.
 
     A round ends when all its requests ended, or at the first success with `first_wins`.
@@ -162,7 +164,7 @@ Client = Open | Closed | Agentic
 # Processors: what is contended for.
 
 
-class Queue(_Value, tag="queue", kw_only=True):
+class Queue(_Value, tag="queue", frozen=True, kw_only=True):
     """`servers` with a waiting line; `capacity` counts those waiting and in service."""
 
     service: Distribution
@@ -175,7 +177,7 @@ class Queue(_Value, tag="queue", kw_only=True):
     slowdown: Policy | None = None
 
 
-class Sharing(_Value, tag="sharing", kw_only=True):
+class Sharing(_Value, tag="sharing", frozen=True, kw_only=True):
     """Processor sharing on `cores`: efficiency 1 / (1 + `overhead` * runnable beyond the cores)."""
 
     cores: Positive
@@ -186,7 +188,7 @@ class Sharing(_Value, tag="sharing", kw_only=True):
     yield_to: str | None = None
 
 
-class Delay(_Value, tag="delay", kw_only=True):
+class Delay(_Value, tag="delay", frozen=True, kw_only=True):
     """Everybody is served at once, for a time: a network, a think time."""
 
     time: Distribution
@@ -194,7 +196,7 @@ class Delay(_Value, tag="delay", kw_only=True):
     factor: NotNegative = 1.0
 
 
-class Pool(_Value, tag="pool", kw_only=True):
+class Pool(_Value, tag="pool", frozen=True, kw_only=True):
     """Tickets; an item keeps one until it passes the `Release` of this pool, or ends."""
 
     tickets: Annotated[int, msgspec.Meta(ge=0)]
@@ -204,7 +206,7 @@ class Pool(_Value, tag="pool", kw_only=True):
     keyed: bool = False  # one pool a key: row locks
 
 
-class Cache(_Value, tag="cache", kw_only=True):
+class Cache(_Value, tag="cache", frozen=True, kw_only=True):
     """The `entries` keys used last; a hit leaves by `hit`, a miss by `miss`."""
 
     entries: Count
@@ -216,21 +218,21 @@ class Cache(_Value, tag="cache", kw_only=True):
 # Nodes: routing and policy; nothing waits in them.
 
 
-class Release(_Value, tag="release", kw_only=True):
+class Release(_Value, tag="release", frozen=True, kw_only=True):
     """Gives back the ticket of `pool`."""
 
     pool: str
     to: str = "reply"
 
 
-class Fill(_Value, tag="fill", kw_only=True):
+class Fill(_Value, tag="fill", frozen=True, kw_only=True):
     """Stores the item's key in `cache`."""
 
     cache: str
     to: str = "reply"
 
 
-class Gate(_Value, tag="gate", kw_only=True):
+class Gate(_Value, tag="gate", frozen=True, kw_only=True):
     """`policy` admits an item or refuses it; it may watch one processor or pool."""
 
     policy: Policy
@@ -238,7 +240,7 @@ class Gate(_Value, tag="gate", kw_only=True):
     watch: str | None = None
 
 
-class Choice(_Value, tag="choice", kw_only=True):
+class Choice(_Value, tag="choice", frozen=True, kw_only=True):
     """One of `to`: by `weights`, by the client's group (`by_group`), or by a policy."""
 
     to: tuple[str, ...]
@@ -250,7 +252,7 @@ class Choice(_Value, tag="choice", kw_only=True):
 Station = Queue | Sharing | Delay | Pool | Cache | Release | Fill | Gate | Choice
 
 
-class Controller(_Value, tag="controller", kw_only=True):
+class Controller(_Value, tag="controller", frozen=True, kw_only=True):
     """A policy called every `period` seconds that sets the limits of what it watches.
 
     The limit of a pool is its tickets, of a queue its servers, of a client its rate.
@@ -264,7 +266,7 @@ class Controller(_Value, tag="controller", kw_only=True):
 # Triggers: the disturbance.
 
 
-class Set(_Value, tag="set", kw_only=True):
+class Set(_Value, tag="set", frozen=True, kw_only=True):
     """`path` ("db.speed") becomes `value`; at `until` the old value comes back."""
 
     path: str
@@ -272,7 +274,7 @@ class Set(_Value, tag="set", kw_only=True):
     until: Positive | None = None
 
 
-class Scale(_Value, tag="scale", kw_only=True):
+class Scale(_Value, tag="scale", frozen=True, kw_only=True):
     """`path` is multiplied by `factor`; at `until` the old value comes back."""
 
     path: str
@@ -280,20 +282,20 @@ class Scale(_Value, tag="scale", kw_only=True):
     until: Positive | None = None
 
 
-class Inject(_Value, tag="inject", kw_only=True):
+class Inject(_Value, tag="inject", frozen=True, kw_only=True):
     """`count` requests of `client` at once."""
 
     client: str
     count: Count
 
 
-class Flush(_Value, tag="flush", kw_only=True):
+class Flush(_Value, tag="flush", frozen=True, kw_only=True):
     """The cache forgets everything."""
 
     cache: str
 
 
-class Down(_Value, tag="down", kw_only=True):
+class Down(_Value, tag="down", frozen=True, kw_only=True):
     """The processor starts nothing (speed 0) until `until`."""
 
     processor: str
@@ -303,7 +305,7 @@ class Down(_Value, tag="down", kw_only=True):
 Action = Set | Scale | Inject | Flush | Down
 
 
-class When(_Value, tag="when", kw_only=True):
+class When(_Value, tag="when", frozen=True, kw_only=True):
     """A condition on a sampled column, held for `seconds`: ("db.waiting", ">", 100)."""
 
     column: str
@@ -312,7 +314,7 @@ class When(_Value, tag="when", kw_only=True):
     seconds: NotNegative = 0.0
 
 
-class Trigger(_Value, tag="trigger", kw_only=True):
+class Trigger(_Value, tag="trigger", frozen=True, kw_only=True):
     """Actions at second `at`, or once when a condition holds. `until` in an action is absolute
     with `at`, and counted from the trigger with `when`."""
 
@@ -322,7 +324,7 @@ class Trigger(_Value, tag="trigger", kw_only=True):
     name: str = ""
 
 
-class Model(_Value, tag="model", kw_only=True):
+class Model(_Value, tag="model", frozen=True, kw_only=True):
     """A directed graph of clients, processors and nodes, its controllers and its disturbances.
 
     `parts` are sub-models; their elements are called `part.element`, and a `to` inside a part

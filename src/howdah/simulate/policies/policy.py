@@ -94,9 +94,11 @@ class Kind(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def nearest(given: str, names: Sequence[str]) -> str:
-    """The name that was probably meant, or all of them."""
+    """The name that was probably meant, or the first of them all."""
     found = difflib.get_close_matches(given, names, n=1)
-    return found[0] if found else ", ".join(names)
+    if found:
+        return found[0]
+    return ", ".join(names[:12]) + (", ..." if len(names) > 12 else "")
 
 
 def names() -> list[str]:

@@ -23,10 +23,6 @@ from howdah.simulate.reference.retries import Advised, Ruled
 if TYPE_CHECKING:
     from howdah.simulate.reference.graph import Graph
 
-COLUMNS = (
-    *("requests", "attempts", "succeeded", "failed", "timed_out", "rejected", "retries"),
-    *("wasted", "open", "waiting_retry", "latency_sum", "limit"),
-)
 OK, TIMED_OUT, REJECTED = range(3)
 TWIN = 2048  # where a hedge's visits count from
 

@@ -12,25 +12,17 @@ from typing import TYPE_CHECKING
 from howdah.simulate import engine as protocol
 from howdah.simulate import model as models
 from howdah.simulate import numbers
+from howdah.simulate.columns import columns
 from howdah.simulate.parts import flatten
-from howdah.simulate.reference import clients, places
 from howdah.simulate.reference.clients import Client
 from howdah.simulate.reference.graph import Graph
 from howdah.simulate.reference.machine import Machine, duration, seconds
-from howdah.simulate.reference.nodes import Cache, Gate
 from howdah.simulate.reference.places import Place
 from howdah.simulate.reference.settings import write
 from howdah.simulate.reference.triggers import Trigger
 
 if TYPE_CHECKING:
     from howdah.simulate.reference.items import Item, Request
-
-COLUMNS = {
-    Client: clients.COLUMNS,
-    Place: places.COLUMNS,
-    Gate: ("admitted", "refused", "inflight"),
-    Cache: ("hits", "misses"),
-}
 
 
 @dataclass
@@ -72,7 +64,7 @@ class ReferenceEngine:
         for trigger in triggers:
             trigger.begin()
         self._state = State(graph, triggers)
-        self._names = _column_names(graph)
+        self._names = columns(self.model)
         self._rows: list[tuple[float, ...]] = []
 
     # Where it is.
@@ -127,9 +119,9 @@ class ReferenceEngine:
         row = self._row()
         self._rows.append(row)
         if self._state.triggers:
-            columns = dict(zip(self._names, row, strict=True))
+            sample = dict(zip(self._names, row, strict=True))
             for trigger in self._state.triggers:
-                trigger.look(columns)
+                trigger.look(sample)
 
     # Interventions.
 
@@ -201,8 +193,8 @@ class ReferenceEngine:
 
         table = np.array(self._rows, dtype=np.float64).reshape(len(self._rows), len(self._names))
         times = [seconds(index * self._period) for index in range(len(self._rows))]
-        columns = {name: table[:, index].copy() for index, name in enumerate(self._names)}
-        return protocol.Samples(t=np.array(times, dtype=np.float64), columns=columns)
+        arrays = {name: table[:, index].copy() for index, name in enumerate(self._names)}
+        return protocol.Samples(t=np.array(times, dtype=np.float64), columns=arrays)
 
     def items(self) -> list[protocol.Item]:
         """What is in flight, by serial."""
@@ -214,15 +206,6 @@ class ReferenceEngine:
         graph = self._state.graph
         counted: list[Client | Place] = [*graph.clients, *graph.places]
         return [wrong for one in counted for wrong in one.check()]
-
-
-def _column_names(graph: Graph) -> list[str]:
-    names = []
-    for name, element in graph.elements.items():
-        for kind, columns in COLUMNS.items():
-            if isinstance(element, kind):
-                names += [f"{name}.{column}" for column in columns]
-    return names
 
 
 def _told(item: Item) -> protocol.Item:

@@ -14,11 +14,6 @@ if TYPE_CHECKING:
     from howdah.simulate.reference.graph import Graph
     from howdah.simulate.reference.items import Item
 
-COLUMNS = (
-    *("entered", "left", "refused", "dropped", "inside", "waiting", "in_service", "limit"),
-    *("releases", "completions", "wait_sum", "busy"),
-)
-
 
 class Place:
     """What a Queue, a Sharing, a Delay and a Pool have in common."""
