@@ -111,6 +111,10 @@ _BY_CLASS: dict[str, type[HowdahError]] = {
     "53": CouldNot,  # insufficient resources
 }
 
+_POOLER = "behind a pooler, prepare nothing: psycopg's prepare_threshold=None, asyncpg's"
+_HINTS = dict.fromkeys(("26000", "42P05"), f"{_POOLER} statement_cache_size=0")
+"""A prepared statement that is not there, or that another client has left there."""
+
 
 def from_database(error: psycopg.Error) -> HowdahError:
     """Translate a driver's error by its SQLSTATE; the server's own words become message and detail.
@@ -138,7 +142,11 @@ def from_sqlstate(
     """
     fallback = Unreachable if unreachable and not code else StatementFailed
     kind: type[HowdahError] = _BY_CODE.get(code) or _BY_CLASS.get(code[:2]) or fallback
-    return kind(message, detail=detail or (f"SQLSTATE {code}" if code else ""), hint=hint)
+    return kind(
+        message,
+        detail=detail or (f"SQLSTATE {code}" if code else ""),
+        hint=hint or _HINTS.get(code, ""),
+    )
 
 
 # A URI's password may itself hold @ and /: everything up to the last @ of the word is taken.

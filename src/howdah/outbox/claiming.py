@@ -71,7 +71,7 @@ class Claim:
         options = self._options
         tell(logging.INFO, "waiting", outbox=self._outbox, behind=await line.ask(source.owner()))
         while not self._stop.is_set():
-            if not options.pooled and await line.ask(store.lock(self._outbox)):
+            if not line.pooled and await line.ask(store.lock(self._outbox)):
                 return True
             now = self._clock.monotonic()
             watch = watched(watch, await line.ask(source.sight()), now)

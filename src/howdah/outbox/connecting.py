@@ -36,8 +36,10 @@ _GRACE_SECONDS = 5.0
 class Line:
     """One connection, with one limit for every question."""
 
-    def __init__(self, connection: Connection, seconds: float, where: str) -> None:
+    def __init__(self, connection: Connection, seconds: float, where: str, *, pooled: bool) -> None:
         self.connection = connection
+        self.pooled = pooled
+        """Whether the session may be lent to others between two questions."""
         self._seconds = seconds
         self._where = where
 
@@ -55,7 +57,11 @@ class Line:
 
 
 async def open_line(dsn: str, name: str, *, seconds: float, pooled: bool) -> Line:
-    """Connect to a primary; errors as those of `howdah.postgres.connect`."""
+    """Connect to a primary; errors as those of `howdah.postgres.connect`.
+
+    A pooler is noticed, whatever `pooled` says: then nothing is prepared, set or locked for longer
+    than a transaction.
+    """
     where = describe(dsn)
     given = conninfo_to_dict(dsn)
     wanted = {"connect_timeout": str(CONNECT_SECONDS), **_KEEPALIVE, **given}
@@ -73,10 +79,12 @@ async def open_line(dsn: str, name: str, *, seconds: float, pooled: bool) -> Lin
         found.close()
         detail = from_database(error).message
         raise Unreachable(f"could not reach {where}", detail=detail) from None
-    line = Line(connection, seconds, where)
+    line = Line(connection, seconds, where, pooled=pooled)
     try:
-        await line.ask(store.require_primary())
-        if not pooled:
+        if await line.ask(store.require_primary()) != connection.info.backend_pid:
+            line.pooled = True
+            connection.prepare_threshold = None
+        if not line.pooled:
             await line.ask(store.limit(seconds))
     except BaseException:
         await line.close()

@@ -63,7 +63,7 @@ class Keeper:
         self._last_mark = clock.monotonic()
         self._last_look = self._last_lock = float("-inf")
         self._uncommitted = 0  # settled since the last commit
-        self._has_lock = options.pooled
+        self._has_lock = line.pooled  # behind a pooler there is none to have
         self._nudged = False
         self.hand_bytes = 0
         self.due = asyncio.Event()

@@ -89,7 +89,8 @@ class RelayOptions(msgspec.Struct, frozen=True, kw_only=True):
     lease_seconds: Annotated[float, msgspec.Meta(ge=1, le=3600)] = 15.0
     """An owner that has work and writes nothing for so long is taken for dead."""
     pooled: bool = False
-    """The DSN leads through a pooler in transaction mode: no session lock, nothing prepared."""
+    """The DSN leads through a pooler in transaction mode: no session lock, nothing prepared. One
+    that tells its clients process ids of its own, as PgBouncer does, is noticed without this."""
     batch_messages: Annotated[int, msgspec.Meta(ge=1, le=100_000)] = 2_000
     batch_bytes: Annotated[int, msgspec.Meta(ge=1)] = 8 * 1024 * 1024
     ahead_messages: Annotated[int, msgspec.Meta(ge=1)] = 50_000

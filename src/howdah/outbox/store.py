@@ -92,14 +92,18 @@ def every() -> Steps[list[str]]:
     return [row[0] for row in rows]
 
 
-def require_primary() -> Steps[None]:
-    """Raise `Unreachable` on a standby: after a failover the primary is elsewhere."""
-    ((standby,),) = yield _STANDBY()
+def require_primary() -> Steps[int]:
+    """Raise `Unreachable` on a standby: after a failover the primary is elsewhere.
+
+    The process id of the session; a pooler told its client another one.
+    """
+    ((standby, pid),) = yield _STANDBY()
     if standby:
         raise Unreachable(
             "the server is a standby",
             hint="a DSN with target_session_attrs=read-write and all the hosts finds the primary",
         )
+    return int(pid)
 
 
 def limit(statement_seconds: float) -> Steps[None]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from typing import Any
 
 import psycopg
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
@@ -54,6 +55,8 @@ def connect(
         raise _refusal(error, dsn, target) from None  # the driver's error quotes the DSN's parts
     try:
         require_supported(connection.info.server_version)
+        if behind_pooler(connection):
+            connection.prepare_threshold = None  # another client may meet what one has prepared
         _apply(connection, settings or {})
         connection.autocommit = autocommit
     except psycopg.Error as error:
@@ -63,6 +66,15 @@ def connect(
         connection.close()
         raise
     return connection
+
+
+def behind_pooler(connection: psycopg.Connection[Any]) -> bool:
+    """Whether somebody stands between us and the server who may lend its session to others.
+
+    A server tells its process id when a session begins; a pooler makes one up for each client.
+    """
+    row = connection.execute(_QUERIES.text("backend")).fetchone()
+    return row is not None and row[0] != connection.info.backend_pid
 
 
 def describe(dsn: str) -> str:

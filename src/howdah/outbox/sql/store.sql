@@ -21,8 +21,8 @@ FROM howdah.outbox_named(%(outbox)s::text) AS o;
 SELECT o.name FROM howdah.outbox AS o ORDER BY o.name;
 
 -- name: standby
--- purpose: whether this server only replays; a relay must not read there
-SELECT pg_catalog.pg_is_in_recovery();
+-- purpose: whether this server only replays, where a relay must not read; and whose session it is
+SELECT pg_catalog.pg_is_in_recovery(), pg_catalog.pg_backend_pid();
 
 -- name: settings
 -- purpose: limits of a relay's session: no statement hangs for ever, no transaction stays open

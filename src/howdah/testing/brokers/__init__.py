@@ -17,6 +17,7 @@ from howdah.testing.brokers.broker import Broker
 from howdah.testing.brokers.http import Answer, HttpBroker, Request
 from howdah.testing.brokers.kafka import KafkaBroker
 from howdah.testing.brokers.nats import NatsBroker
+from howdah.testing.brokers.pgbouncer import PgbouncerBroker
 from howdah.testing.brokers.rabbitmq import RabbitmqBroker
 from howdah.testing.brokers.redis import RedisBroker
 
@@ -26,6 +27,7 @@ __all__ = [
     "HttpBroker",
     "KafkaBroker",
     "NatsBroker",
+    "PgbouncerBroker",
     "RabbitmqBroker",
     "RedisBroker",
     "Request",
