@@ -19,14 +19,18 @@ from howdah.simulate.model import (
     Client,
     Controller,
     Model,
+    Policy,
     Station,
     Trigger,
+    When,
+    Zipf,
 )
 from howdah.simulate.policies.policy import nearest
 from howdah.simulate.toml import written
 
 Format = Literal["toml", "yaml", "json"]
 SUFFIXES: dict[str, Format] = {".toml": "toml", ".yaml": "yaml", ".yml": "yaml", ".json": "json"}
+ALONE = (Model, Controller, Trigger, When, Zipf)  # stand where nothing else can
 
 
 def load(path: Path) -> Model:
@@ -68,18 +72,21 @@ def dumps(model: Model, form: Format) -> str:
     return text
 
 
-def plain(value: Any) -> Any:
-    """A struct as tables, lists and words, without the fields that have their default."""
+def plain(value: Any, place: str = "") -> Any:
+    """A struct as tables, lists and words, without the fields that have their default.
+
+    `place` is the field that holds it: where only one kind can stand, the kind is left out.
+    """
     if isinstance(value, msgspec.Struct):
-        tag = value.__struct_config__.tag
-        kept = {"kind": tag} if isinstance(tag, str) and not isinstance(value, Model) else {}
+        alone = isinstance(value, ALONE) or (isinstance(value, Policy) and place != "retry")
+        kept = {} if alone else {"kind": value.__struct_config__.tag}
         for field in msgspec.structs.fields(value):
             held = getattr(value, field.name)
             default = field.default
             if field.default_factory is not msgspec.NODEFAULT:
                 default = field.default_factory()
             if default is msgspec.NODEFAULT or held != default:
-                kept[field.name] = plain(held)
+                kept[field.name] = plain(held, field.name)
         return kept
     if isinstance(value, Mapping):
         return {key: plain(one) for key, one in value.items()}
@@ -172,8 +179,6 @@ def _table(value: Any, name: str, place: str) -> dict[str, Any]:
 
 def _struct(value: Any, kind: Any, name: str, place: str) -> Any:
     """Convert; a word that is not known suggests the nearest."""
-    if isinstance(value, dict) and kind in (Controller, Trigger):
-        value = {"kind": kind.__struct_config__.tag} | value
     try:
         return msgspec.convert(value, kind)
     except msgspec.ValidationError as error:
