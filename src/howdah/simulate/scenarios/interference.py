@@ -1,0 +1,183 @@
+"""The search of A19: where admission control harms an execution control that copes alone.
+
+Owns the space that is searched, what counts as harm, and a resumable run over it. Must never judge
+by one seed: every point is run with several, in pairs that see the same world.
+
+    python -m howdah.simulate.scenarios.interference rows.jsonl --points 400
+
+Point i of a seed is always the same point; points that are in the file already are not run again.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import msgspec
+import numpy as np
+
+from howdah.simulate import intervals
+from howdah.simulate.intervals import Estimate
+from howdah.simulate.scenarios import trials
+from howdah.simulate.scenarios.a19_admission_control import END, HORIZON, SCENARIO, SPIKE
+
+COPES = 0.95  # share of the users' requests answered, in the spike and after it, without control
+HARM = 0.10  # points of goodput that control takes
+QUIET = 0.02  # control that refuses more than this without a spike is badly set, not interfering
+BEFORE = (SPIKE / 3, SPIKE)
+IN_SPIKE = (SPIKE + 10, END)
+AFTER = (END + 20, HORIZON)  # the spike has been over for 20 s
+
+
+class Dimension(msgspec.Struct, frozen=True, kw_only=True):
+    """A parameter of A19 and where it is looked for."""
+
+    name: str
+    low: float
+    high: float
+    kind: str = "log"  # log, linear, or whole
+
+
+SPACE = (
+    Dimension(name="threshold", low=0.002, high=2.0),
+    Dimension(name="up", low=0.02, high=5.0),
+    Dimension(name="down", low=0.005, high=2.0),
+    Dimension(name="period", low=0.05, high=5.0),
+    Dimension(name="wait", low=0, high=2, kind="whole"),
+    Dimension(name="spike", low=1.0, high=5.0, kind="linear"),
+    Dimension(name="long_spike", low=1.0, high=6.0, kind="linear"),
+    Dimension(name="io", low=0.001, high=0.01),
+    Dimension(name="beta", low=0.0, high=0.01, kind="linear"),
+    Dimension(name="joint", low=0, high=1, kind="whole"),
+)
+
+
+class Row(msgspec.Struct, frozen=True, kw_only=True):
+    """One point and what was measured there. Shares are of the users' requests."""
+
+    index: int
+    point: Mapping[str, float]
+    alone: Estimate  # answered in the spike without control
+    alone_after: Estimate
+    before: Estimate  # points that control takes before the spike
+    harm: Estimate  # points that it takes in the spike
+    harm_after: Estimate
+    tickets_alone: float  # mean tickets of the users' pool in the spike
+    tickets: float  # the same with control
+
+    @property
+    def copes(self) -> bool:
+        """Execution control alone absorbs the spike."""
+        return self.alone.value >= COPES and self.alone_after.value >= COPES
+
+    @property
+    def quiet(self) -> bool:
+        """Without a spike control leaves users alone."""
+        return self.before.value <= QUIET
+
+    @property
+    def harmed(self) -> bool:
+        """Control takes 10 points or more, and the interval excludes that it takes nothing."""
+        return self.harm.value >= HARM and self.harm.low > 0
+
+    @property
+    def interferes(self) -> bool:
+        """It copes alone, control is quiet before, and takes 10 points or more in the spike."""
+        return self.copes and self.quiet and self.harmed
+
+    @property
+    def outlasts(self) -> bool:
+        """Control still takes 10 points or more 20 s after the spike."""
+        return self.harm_after.value >= HARM and self.harm_after.low > 0
+
+    @property
+    def helps(self) -> bool:
+        """It does not cope alone, and control gives 10 points or more."""
+        return not self.copes and self.harm.value <= -HARM and self.harm.high < 0
+
+
+def point(index: int, seed: int = 1) -> dict[str, float]:
+    """The point of this number: uniform over the space, on the scale of each dimension."""
+    drawn = np.random.default_rng([seed, index]).random(len(SPACE))
+    return {d.name: _place(d, float(u)) for d, u in zip(SPACE, drawn, strict=True)}
+
+
+def _place(d: Dimension, u: float) -> float:
+    if d.kind == "whole":
+        return float(int(d.low + u * (d.high - d.low + 1)))
+    if d.kind == "log":
+        return round(float(d.low * (d.high / d.low) ** u), 6)
+    return round(d.low + u * (d.high - d.low), 6)
+
+
+def measure(index: int, at: Mapping[str, float], replicas: int) -> Row:
+    """Both designs at one point, with the same seeds."""
+    alone, both = (
+        trials.run_all(
+            SCENARIO.model(**(dict(at) | {"control": control})), range(replicas), threads=1
+        )
+        for control in (0.0, 1.0)
+    )
+
+    def lost(span: tuple[float, float]) -> Estimate:
+        return intervals.mean(answered(alone, span) - answered(both, span))
+
+    return Row(
+        index=index,
+        point=at,
+        alone=intervals.mean(answered(alone, IN_SPIKE)),
+        alone_after=intervals.mean(answered(alone, AFTER)),
+        before=lost(BEFORE),
+        harm=lost(IN_SPIKE),
+        harm_after=lost(AFTER),
+        tickets_alone=float(alone.levels("short.limit", *IN_SPIKE).mean()),
+        tickets=float(both.levels("short.limit", *IN_SPIKE).mean()),
+    )
+
+
+def answered(runs: trials.Runs, span: tuple[float, float]) -> trials.Floats:
+    """The share of the users' requests that were answered, in each replica."""
+    return runs.rates("users.succeeded", *span) / runs.rates("users.requests", *span)
+
+
+def search(file: Path, points: int, replicas: int = 3, seed: int = 1) -> Iterator[Row]:
+    """Run the points that `file` does not hold yet, and add them to it as they come."""
+    known = {row.index for row in load(file)}
+    wanted = [i for i in range(points) if i not in known]
+    with ThreadPoolExecutor(2) as pool, file.open("ab") as out:
+        for row in pool.map(lambda i: measure(i, point(i, seed), replicas), wanted):
+            out.write(msgspec.json.encode(row) + b"\n")
+            out.flush()
+            yield row
+
+
+def load(file: Path) -> list[Row]:
+    """The rows of a file, by index; none if there is no file."""
+    if not file.exists():
+        return []
+    rows = [msgspec.json.decode(line, type=Row) for line in file.read_bytes().splitlines()]
+    return sorted(rows, key=lambda row: row.index)
+
+
+def main() -> int:
+    """The command of the module's docstring."""
+    parser = argparse.ArgumentParser(description="where admission control harms execution control")
+    parser.add_argument("file", type=Path)
+    parser.add_argument("--points", type=int, default=400)
+    parser.add_argument("--replicas", type=int, default=3)
+    options = parser.parse_args()
+    for row in search(options.file, options.points, options.replicas):
+        print(
+            f"{row.index}: alone {row.alone.value:.3f}, before {row.before.value:.3f}, "
+            f"harm {row.harm.value:.3f}, after {row.harm_after.value:.3f}, "
+            f"{'interferes' if row.interferes else ''}",
+            flush=True,
+        )
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
