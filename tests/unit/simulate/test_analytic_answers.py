@@ -31,6 +31,7 @@ from howdah.simulate.model import (
     Uniform,
     Zipf,
 )
+from tests.unit.simulate.storms import storm
 
 close = pytest.approx
 SECOND = Exponential(mean=1.0)
@@ -179,6 +180,17 @@ def test_retry_storm_thresholds() -> None:
     assert length.value == close(30 / 3.8)
     assert not length.exact
     assert found["db", "time in a full queue by the timeout"].value == close(100 / 30)
+
+
+@pytest.mark.parametrize(("rate", "seconds"), [(0.9, 2.5e3), (0.8, 2.3e4), (0.75, 1.0e5)])
+def test_a_storm_by_itself(rate: float, seconds: float) -> None:
+    """A4: the chain beside counted escapes (12 to 29 % of error of their own)."""
+    found = {a.what: a for a in analytic(storm(rate), chains=True)}
+    answer = found["mean time until it tips by itself"]
+    assert 0.6 * seconds < answer.value < 1.6 * seconds
+    assert not answer.exact
+    assert not [a for a in analytic(storm(rate)) if "itself" in a.what]
+    assert not [a for a in analytic(storm(rate, retries=0), chains=True) if "itself" in a.what]
 
 
 def test_a_model_with_a_controller_of_users_is_left_alone() -> None:

@@ -6,7 +6,7 @@ from fractions import Fraction
 
 import numpy as np
 import pytest
-from scipy import sparse
+from scipy import sparse, stats
 from scipy.sparse import linalg
 
 from howdah.errors import BadInput
@@ -20,7 +20,7 @@ from howdah.simulate.analytic.chain import (
 )
 from howdah.simulate.analytic.queues import mmck
 from howdah.simulate.analytic.retrial import mm11_retrial
-from howdah.simulate.analytic.storm import escapes, retrial, retry_storm
+from howdah.simulate.analytic.storm import _too_late, escapes, retrial, retry_storm
 
 close = pytest.approx
 
@@ -111,6 +111,19 @@ def test_the_storm_against_a_sparse_solver() -> None:
     basin = committor(storm.chain, storm.where(queue_to=0), storm.where(queue_from=90))
     assert 0 <= basin.min() <= basin.max() <= 1
     assert basin[storm.at(80, 19)] > basin[storm.at(80)] > basin[storm.at(10)]
+
+
+@pytest.mark.parametrize(("servers", "ahead"), [(1, 0), (1, 9), (3, 1), (3, 2), (3, 25), (8, 90)])
+def test_late_is_a_wait_and_a_service(servers: int, ahead: int) -> None:
+    k = ahead - servers + 1
+    t = 7.0
+    if k <= 0:
+        expected = np.exp(-t)
+    else:
+        w = np.linspace(0, t, 20001)
+        density = stats.gamma.pdf(w, k, scale=1 / servers) * np.exp(-(t - w))
+        expected = stats.gamma.sf(t, k, scale=1 / servers) + np.trapezoid(density, w)
+    assert _too_late(ahead, 1.0, servers, t) == close(float(expected), rel=1e-4)
 
 
 def test_retrial_chain_has_the_closed_form() -> None:

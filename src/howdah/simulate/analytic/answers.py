@@ -17,7 +17,7 @@ import numpy.typing as npt
 from howdah.simulate.analytic.closed import closed_answers
 from howdah.simulate.analytic.flow import Flow, flow_of
 from howdah.simulate.analytic.stations import station_answers
-from howdah.simulate.analytic.tipping import tipping_answers
+from howdah.simulate.analytic.tipping import by_itself, tipping_answers
 from howdah.simulate.analytic.word import Answer
 from howdah.simulate.intervals import Estimate, ratio_of_growth
 from howdah.simulate.model import Closed, Model
@@ -38,16 +38,18 @@ class Compared(msgspec.Struct, frozen=True, kw_only=True):
         return None if self.simulated is None else self.simulated.holds(self.answer.value)
 
 
-def analytic(model: Model) -> tuple[Answer, ...]:
+def analytic(model: Model, *, chains: bool = False) -> tuple[Answer, ...]:
     """Everything that is known about `model` without running it, by station and client.
 
     Equilibrium answers are those of the model without its triggers. Empty when nothing applies.
+    `chains` solves Markov chains too, which takes seconds: how soon a storm begins by itself.
     """
     model = flatten(model)
     if any(isinstance(c, Closed) for c in model.clients.values()):
         return (*closed_answers(model), *tipping_answers(model))
     flow = flow_of(model)
-    return (*_stations(model, flow), *tipping_answers(model))
+    solved = by_itself(model, flow) if chains else ()
+    return (*_stations(model, flow), *tipping_answers(model), *solved)
 
 
 def _stations(model: Model, flow: Flow) -> Iterator[Answer]:

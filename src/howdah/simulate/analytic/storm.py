@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from howdah.simulate.analytic.chain import Chain, chain, equilibrium, hitting_times, relaxation
+from howdah.simulate.analytic.moments import erlang_survival
 
 Flags = npt.NDArray[np.bool_]
 Transition = tuple[int, int, float]
@@ -114,6 +115,67 @@ def retrial(
                     yield here, here - orbits, min(q, servers) / service
 
     return _storm(capacity + 1, orbits, transitions())
+
+
+def late_storm(
+    *,
+    arrival: float,
+    service: float,
+    servers: int,
+    capacity: int,
+    timeout: float,
+    retries: int,
+    backoff: float,
+    orbits: int,
+) -> Storm:
+    """M/M/c/K in order of arrival, whose server works on what its client no longer waits for.
+
+    Who enters behind q others is late with the exact chance that the wait and service take
+    longer than `timeout`; late and refused requests enter the orbit, from where they come again
+    after `timeout` + `backoff` on average. Two approximations: that time is exponential, and a
+    request that failed again goes on with (R - 1) / R, which makes R + 1 attempts on average but
+    keeps no count. Beside 64 long runs of the retry storm RS mean escape times come out between
+    0.7 and 1.5 of the simulated ones, at loads from .9 down to .7.
+    """
+    again, rate = (retries - 1) / retries, 1 / (timeout + backoff)
+    late = [_too_late(q, service, servers, timeout) for q in range(capacity)]
+
+    def transitions() -> Iterator[Transition]:
+        for q in range(capacity + 1):
+            for r in range(orbits):
+                here, comes = q * orbits + r, r * rate
+                full = r == orbits - 1
+                if q:
+                    yield here, here - orbits, min(q, servers) / service
+                if q == capacity:
+                    yield here, here + 1, 0.0 if full else arrival
+                    yield here, here - 1, comes * (1 - again)
+                    continue
+                yield here, here + orbits + 1, 0.0 if full else arrival * late[q]
+                yield here, here + orbits, arrival if full else arrival * (1 - late[q])
+                yield here, here + orbits, comes * late[q] * again
+                yield here, here + orbits - 1, comes * (1 - late[q] * again)
+
+    return _storm(capacity + 1, orbits, transitions())
+
+
+def _too_late(ahead: int, service: float, servers: int, timeout: float) -> float:
+    """P(wait + service > timeout) of who finds `ahead` inside.
+
+    For several servers the wait is Erlang(k) of rate c mu and the service exponential of rate mu:
+    P(wait > t) + e^(-mu t) (c / (c - 1))^k P(Erlang(k, (c - 1) mu) <= t).
+    """
+    t, mu, k = np.array(timeout), 1 / service, ahead - servers + 1
+    if k <= 0:
+        return math.exp(-mu * timeout)
+    if servers == 1:
+        return float(erlang_survival(k + 1, mu, t))
+    waits = float(erlang_survival(k, servers * mu, t))
+    less = 1 - float(erlang_survival(k, (servers - 1) * mu, t))
+    if less <= 0:
+        return waits
+    logs = -mu * timeout + k * math.log(servers / (servers - 1)) + math.log(less)
+    return min(1.0, waits + math.exp(logs))
 
 
 class _Reading(msgspec.Struct, frozen=True, kw_only=True):

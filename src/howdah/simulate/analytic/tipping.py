@@ -11,12 +11,15 @@ from collections.abc import Iterator
 
 from howdah.simulate.analytic import fluid
 from howdah.simulate.analytic.caches import hit_share
+from howdah.simulate.analytic.chain import hitting_times
 from howdah.simulate.analytic.flow import Flow, flow_of
 from howdah.simulate.analytic.moments import mean
+from howdah.simulate.analytic.storm import late_storm
 from howdah.simulate.analytic.word import Answer
 from howdah.simulate.model import (
     Cache,
     Down,
+    Exponential,
     Model,
     Open,
     Queue,
@@ -140,6 +143,72 @@ def _trigger(
                 exact=False,
                 because=FLUID,
             )
+
+
+MOST_STATES = 20_000
+
+
+def by_itself(model: Model, flow: Flow) -> Iterator[Answer]:
+    """How long a retry storm on one queue waits for no trigger at all, from a Markov chain."""
+    for name, client in model.clients.items():
+        queue, retry = model.stations.get(client.to), client.retry
+        if not isinstance(client, Open) or not isinstance(queue, Queue):
+            continue
+        if flow.clients(client.to) != (name,) or not _stormy(client, queue):
+            continue
+        assert isinstance(retry, Retry)
+        assert client.timeout is not None
+        assert queue.capacity is not None
+        service = mean(queue.service) / queue.speed
+        pause = client.timeout + mean(retry.backoff)
+        # Twice what circles when everything fails is as good as no bound.
+        orbits = math.ceil(min(2 * client.rate * retry.most * pause + 20, 80))
+        if (queue.capacity + 1) * orbits > MOST_STATES or client.rate * service >= queue.servers:
+            continue
+        storm = late_storm(
+            arrival=client.rate,
+            service=service,
+            servers=queue.servers,
+            capacity=queue.capacity,
+            timeout=client.timeout,
+            retries=retry.most,
+            backoff=mean(retry.backoff),
+            orbits=orbits,
+        )
+        until_full = hitting_times(storm.chain, storm.where(queue_from=queue.capacity))
+        yield Answer(
+            where=client.to,
+            what="mean time until it tips by itself",
+            value=float(until_full[0]),
+            unit="s",
+            formula="Markov chain of queue and orbit",
+            exact=False,
+            because="times in the orbit are taken as exponential, attempts are not counted",
+        )
+
+
+def _stormy(client: Open, queue: Queue) -> bool:
+    """Late answers feed retries, and nothing else that the chain does not know."""
+    retry = client.retry
+    return (
+        isinstance(retry, Retry)
+        and retry.most >= 1
+        and retry.budget is None
+        and retry.factor == 1.0
+        and client.timeout is not None
+        and not client.cancels
+        and client.deadline is None
+        and client.hedge_after is None
+        and client.interval == "exponential"
+        and not client.profile
+        and isinstance(queue.service, Exponential)
+        and queue.capacity is not None
+        and queue.discipline == "fifo"
+        and not queue.drop_expired
+        and queue.slowdown is None
+        and queue.speed > 0
+        and queue.servers > 0
+    )
 
 
 def _crowd(model: Model, flow: Flow, name: str, sharing: Sharing) -> Iterator[Answer]:
