@@ -83,6 +83,10 @@ def create(
     ] = None,
     dedup_seconds: Annotated[float | None, typer.Option(help="For so long at least.")] = None,
     max_bytes: Annotated[int | None, typer.Option(help="Of one event.  [default: 900000]")] = None,
+    content_type: Annotated[
+        str | None,
+        typer.Option(help="Of events whose headers say none.  [default: application/json]"),
+    ] = None,
     dry_run: _DRY = False,
     show_sql: _SHOW = False,
     as_json: _JSON = False,
@@ -94,6 +98,7 @@ def create(
         "dedup": dedup,
         "dedup_seconds": dedup_seconds,
         "max_bytes": max_bytes,
+        "content_type": content_type,
     }
     config = _built(
         OutboxConfig, {name: value for name, value in flags.items() if value is not None}

@@ -19,11 +19,13 @@ pytestmark = pytest.mark.postgres(newest_by_default=True)  # decided in Python
 
 Typed = Callable[..., str]
 SEEN: list[bytes] = []
+TYPES: list[str] = []
 
 
 def consume(message: Message) -> None:
     """What the relay of these tests publishes to."""
     SEEN.append(message.payload)
+    TYPES.append(message.headers["content-type"])
 
 
 def check(message: Message) -> None:
@@ -34,6 +36,7 @@ def check(message: Message) -> None:
 @pytest.fixture
 def typed(database: Database) -> Typed:
     SEEN.clear()
+    TYPES.clear()
 
     def run(*words: str) -> str:
         result = CliRunner().invoke(
@@ -75,6 +78,16 @@ def test_from_create_to_discard(posted: Posted, typed: Typed) -> None:
     relayed(typed)
     assert sorted(SEEN) == [b"a0", b"a1", b"a2", b"b3"]
     assert typed_json(typed, "discard", "orders", "--all")["discard"] == []
+
+
+def test_the_content_type_of_an_outbox_is_set_and_arrives(posted: Posted, typed: Typed) -> None:
+    made = typed_json(typed, "create", "orders", "--content-type", "application/avro")
+    assert made["config"]["content_type"] == "application/avro"
+    posted.do("SELECT howdah.outbox_emit('orders', 't', 'k', 'x')")
+    relayed(typed)
+    assert TYPES == ["application/avro"]
+    with pytest.raises(BadInput, match="content_type"):
+        typed("create", "orders", "--content-type", "avro")
 
 
 def test_which_messages_must_be_said(posted: Posted, typed: Typed) -> None:
