@@ -13,7 +13,8 @@ from howdah.log.model import Page, Peek, Position
 
 PAGE_ROWS = 50_000
 PAGE_BYTES = 32 * 1024 * 1024
-"""A page sorts what is left of its window, so it is large; a window is rarely longer than a few."""
+"""A page sorts what is left of its window, but for bulk loads; a window is rarely longer than a few
+pages of this size."""
 
 
 def peeked(position: Position, peek: Peek) -> Position:

@@ -149,7 +149,7 @@ BEGIN
             at      timestamptz NOT NULL DEFAULT howdah.clock()
         ) WITH (autovacuum_enabled = off, toast.autovacuum_enabled = off, fillfactor = 100)
         $ddl$, segment_table, format('howdah.%I', 'log_' || its.name || '$id'));
-    EXECUTE format('CREATE INDEX ON howdah.%I (xid)', segment_table);
+    EXECUTE format('CREATE INDEX ON howdah.%I (xid, id) WITH (deduplicate_items = off)', segment_table);
     PERFORM howdah.log_grant(its.name, segment_table);
     INSERT INTO howdah.log_segment (log_id, segment) VALUES (its.log_id, added);
     RETURN added;
@@ -807,7 +807,11 @@ $$;
 -- while a table was small stays, and later builds a bitmap of the whole backlog to find one row.
 --
 -- A row of a window has a transaction at or after the xmax of the window's beginning, or one that was
--- running then and is not any more. Both functions check that the names they were composed with
+-- running then and is not any more. A page that goes on in a window looks first for transactions that
+-- have far more rows there than it takes: it leaps through the index, many rows at a time. Of each of
+-- them, and of those that were running, the index gives the next rows in order, and no more than the
+-- page takes is read; else every page would sort all that is left of a bulk load. What lies between
+-- them is read whole: marks keep that short. Both functions check that the names they were composed with
 -- still mean the same tables. That is looked up afresh, whatever snapshot the transaction has, and
 -- after the statement has locked what it reads, so that the answer holds until it is done.
 CREATE FUNCTION howdah.log_compose(log_id int) RETURNS void
@@ -817,8 +821,28 @@ DECLARE
     its howdah.log;
     inserts text;
     probes text;
+    leaps text;
     branches text;
+    apart text;
     unmoved text;
+    ordered text;
+    -- A page takes rows in order, or of those the ones with less than `max_bytes` before them. A
+    -- shard is a hash of the key; events without one have no order, so ids spread them.
+    whole CONSTANT text := $sql$
+                SELECT p.id, p.segment, p.tid,
+                       (coalesce(hashtextextended(p.key, 0), p.id) & 32767)::smallint, p.topic, p.key,
+                       p.headers, CASE WHEN payloads THEN p.payload END, p.at
+                FROM (%s) AS p$sql$;
+    bounded CONSTANT text := $sql$
+                SELECT p.id, p.segment, p.tid,
+                       (coalesce(hashtextextended(p.key, 0), p.id) & 32767)::smallint, p.topic, p.key,
+                       p.headers, CASE WHEN payloads THEN p.payload END, p.at
+                FROM (SELECT n.*, sum(octet_length(n.payload))
+                                  OVER (ORDER BY n.id ROWS UNBOUNDED PRECEDING)
+                                  - octet_length(n.payload) AS before
+                      FROM (%s) AS n) AS p
+                WHERE p.before < max_bytes
+                ORDER BY p.id$sql$;
 BEGIN
     UPDATE howdah.log AS l SET shape = l.shape + 1 WHERE l.log_id = log_compose.log_id
     RETURNING l.* INTO its;
@@ -835,7 +859,32 @@ BEGIN
                 IF NOT waiting AND ended <> '{}' THEN
                     waiting := EXISTS (SELECT FROM howdah.%1$I AS s WHERE s.xid = ANY (ended));
                 END IF;
-            END IF;$sql$, t.name, to_regclass('howdah.' || t.name)::oid), ''),
+            END IF;$sql$, t.name, t.oid), ''),
+        string_agg(format($sql$
+            place := CASE WHEN since > 0 AND pg_relation_size(%2$s::oid::regclass) > 1048576
+                          THEN first END;
+            WHILE place IS NOT NULL LOOP
+                ahead := (SELECT s.xid FROM howdah.%1$I AS s
+                          WHERE s.xid >= place AND s.xid < beyond
+                            AND pg_visible_in_snapshot(s.xid, upto)
+                          ORDER BY s.xid OFFSET many LIMIT 1);
+                enough := (SELECT s.id FROM howdah.%1$I AS s WHERE s.xid = ahead AND s.id > since
+                           ORDER BY s.id OFFSET max_rows - 1 LIMIT 1);
+                IF ahead = place OR enough IS NOT NULL THEN
+                    bulky := bulky || ahead;
+                    place := (ahead::text::bigint + 1)::text::xid8;
+                ELSE
+                    IF ahead IS NOT NULL AND last = 9223372036854775807 THEN
+                        enough := (SELECT l.id FROM (
+                                       SELECT s.id FROM howdah.%1$I AS s
+                                       WHERE s.xid >= place AND s.xid < ahead AND s.id > since
+                                         AND pg_visible_in_snapshot(s.xid, upto) OFFSET 0) AS l
+                                   ORDER BY l.id OFFSET max_rows - 1 LIMIT 1);
+                    END IF;
+                    place := ahead;
+                END IF;
+                last := least(last, enough);
+            END LOOP;$sql$, t.name, t.oid), ''),
         string_agg(format($sql$
             SELECT id, %2$s AS segment, ctid AS tid, topic, key, headers, payload, at
             FROM howdah.%1$I
@@ -843,13 +892,30 @@ BEGIN
             UNION ALL
             SELECT id, %2$s, ctid, topic, key, headers, payload, at
             FROM howdah.%1$I
-            WHERE xid = ANY (ended) AND id > since$sql$,
-            t.name, coalesce(t.segment::text, '-1 - ' || t.archive)), ' UNION ALL '),
+            WHERE xid = ANY (ended) AND id > since$sql$, t.name, t.number), ' UNION ALL '),
+        string_agg(format($sql$
+            SELECT r.* FROM unnest(first || above, bulky || beyond) AS g (low, high), LATERAL (
+                SELECT s.id, %2$s AS segment, s.ctid AS tid, s.topic, s.key, s.headers, s.payload, s.at
+                FROM howdah.%1$I AS s
+                WHERE s.xid >= g.low AND s.xid < g.high AND s.id > since AND s.id <= last
+                  AND pg_visible_in_snapshot(s.xid, upto)
+                OFFSET 0) AS r
+            UNION ALL
+            SELECT r.* FROM unnest(bulky || ended) AS b (xid), LATERAL (
+                SELECT s.id, %2$s, s.ctid, s.topic, s.key, s.headers, s.payload, s.at
+                FROM howdah.%1$I AS s
+                WHERE s.xid = b.xid AND s.id > since AND s.id <= last
+                ORDER BY s.id LIMIT max_rows) AS r$sql$, t.name, t.number), ' UNION ALL '),
         format('(SELECT l.shape = %s FROM howdah.log AS l WHERE l.log_id = %s)', its.shape, its.log_id)
-        || string_agg(format(' AND to_regclass(%L) = %s::regclass',
-                             'howdah.' || t.name, to_regclass('howdah.' || t.name)::oid), '')
-    INTO inserts, probes, branches, unmoved
-    FROM howdah.log_tables(its.log_id, its.name) AS t;
+        || string_agg(format(' AND to_regclass(%L) = %s::regclass', 'howdah.' || t.name, t.oid), '')
+    INTO inserts, probes, leaps, branches, apart, unmoved
+    FROM (SELECT n.*, to_regclass('howdah.' || n.name)::oid AS oid,
+                 coalesce(n.segment::text, '-1 - ' || n.archive) AS number
+          FROM howdah.log_tables(its.log_id, its.name) AS n) AS t;
+    ordered := format($sql$
+                    SELECT * FROM (%%s) AS every_row
+                    WHERE (SELECT CASE WHEN %s THEN true ELSE howdah.log_moved(%L) END)
+                    ORDER BY every_row.id LIMIT max_rows$sql$, unmoved, its.name);
     EXECUTE format($ddl$
         CREATE OR REPLACE FUNCTION howdah.%1$I(topic text, key text, payload bytea, headers jsonb)
         RETURNS bigint
@@ -926,32 +992,35 @@ BEGIN
             beyond xid8 := pg_snapshot_xmax(upto);
             ended xid8[] := ARRAY(SELECT r.xid FROM pg_snapshot_xip(seen) AS r (xid)
                                   WHERE pg_visible_in_snapshot(r.xid, upto));
+            many bigint := greatest(max_rows + max_rows / 4, 1000);
+            bulky xid8[] := '{}';
+            last bigint := 9223372036854775807;
+            enough bigint;
+            above xid8[];
+            place xid8;
+            ahead xid8;
         BEGIN
             IF NOT howdah.log_reached(upto) THEN
                 PERFORM howdah.log_ahead(%2$L, upto);
             END IF;
-            IF max_bytes = 9223372036854775807 THEN
-                RETURN QUERY
-                SELECT p.id, p.segment, p.tid, (%5$s)::smallint, p.topic, p.key, p.headers,
-                       CASE WHEN payloads THEN p.payload END, p.at
-                FROM (%4$s) AS p;
-                RETURN;
+            %3$s
+            IF since > 0 THEN
+                bulky := ARRAY(SELECT DISTINCT b FROM unnest(bulky) AS b ORDER BY b);
+                above := ARRAY(SELECT (b::text::bigint + 1)::text::xid8 FROM unnest(bulky) AS b);
+                IF max_bytes = 9223372036854775807 THEN
+                    RETURN QUERY %6$s;
+                ELSE
+                    RETURN QUERY %7$s;
+                END IF;
+            ELSIF max_bytes = 9223372036854775807 THEN
+                RETURN QUERY %4$s;
+            ELSE
+                RETURN QUERY %5$s;
             END IF;
-            RETURN QUERY
-            SELECT p.id, p.segment, p.tid, (%5$s)::smallint, p.topic, p.key, p.headers,
-                   CASE WHEN payloads THEN p.payload END, p.at
-            FROM (SELECT n.*, sum(octet_length(n.payload)) OVER (ORDER BY n.id ROWS UNBOUNDED PRECEDING)
-                              - octet_length(n.payload) AS before
-                  FROM (%4$s) AS n) AS p
-            WHERE p.before < max_bytes
-            ORDER BY p.id;
         END
-        $body$ $ddl$, 'log_' || its.name || '$page', its.name, unmoved, format($sql$
-            SELECT * FROM (%s) AS every_row
-            WHERE (SELECT CASE WHEN %s THEN true ELSE howdah.log_moved(%L) END)
-            ORDER BY every_row.id LIMIT max_rows$sql$, branches, unmoved, its.name),
-        -- A shard is a hash of the key; events without one have no order, so ids spread them.
-        'coalesce(hashtextextended(p.key, 0), p.id) & 32767');
+        $body$ $ddl$, 'log_' || its.name || '$page', its.name, leaps,
+        format(whole, format(ordered, branches)), format(bounded, format(ordered, branches)),
+        format(whole, format(ordered, apart)), format(bounded, format(ordered, apart)));
     PERFORM howdah.log_grant_functions(its.name);
 END
 $$;
