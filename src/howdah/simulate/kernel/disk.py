@@ -1,0 +1,103 @@
+"""The disk cache of compiled code, keyed by all source that went into it.
+
+Owns where compiled code is kept and when it is stale. numba's own cache looks at one file only:
+a change in another file of the kernel would run old code. Here the stamp is a hash of every file
+of the kernel, of `numbers.py`, of all policies and of the versions of the compilers, so a stale
+entry is never taken. Must never be trusted with anything but what can be compiled again.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import inspect
+import os
+import tempfile
+from collections.abc import Callable
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import llvmlite
+import numba
+from numba.core.caching import CompileResultCacheImpl, FunctionCache, _CacheLocator
+
+_HERE = Path(__file__).parent
+
+
+@lru_cache(maxsize=1)
+def stamp() -> str:
+    """The hash of all that the kernel's compiled code is made of."""
+    return stamp_of([_HERE, _HERE.parent / "policies"], [_HERE.parent / "numbers.py"])
+
+
+def stamp_of(folders: list[Path], files: list[Path]) -> str:
+    """The hash of names and contents, and of the versions of the compilers."""
+    found = hashlib.blake2b(f"{numba.__version__} {llvmlite.__version__}".encode(), digest_size=16)
+    sources = sorted(path for folder in folders for path in folder.rglob("*.py"))
+    for path in [*sources, *files]:
+        found.update(path.name.encode() + b"\0" + path.read_bytes() + b"\0")
+    return found.hexdigest()
+
+
+def folder() -> Path:
+    """Where compiled code is kept: NUMBA_CACHE_DIR, else the user's cache folder."""
+    given = os.environ.get("NUMBA_CACHE_DIR")
+    if given:
+        return Path(given) / "howdah"
+    user = os.environ.get("XDG_CACHE_HOME")
+    return (Path(user) if user else Path.home() / ".cache") / "howdah" / "kernel"
+
+
+def _writable(path: Path) -> bool:
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+        tempfile.TemporaryFile(dir=path).close()
+    except OSError:
+        return False
+    return True
+
+
+class _Locator(_CacheLocator):  # type: ignore[misc]  # numba ships no types
+    """Finds entries in our folder, fresh by our stamp."""
+
+    def __init__(self, function: Callable[..., Any], path: str) -> None:
+        self._function, self._file = function, Path(path)
+        own = folder()
+        private = Path(tempfile.gettempdir()) / f"howdah-kernel-{os.getuid()}"
+        self._path = own if _writable(own) else private
+
+    def get_cache_path(self) -> str:
+        """The folder."""
+        return str(self._path)
+
+    def get_source_stamp(self) -> str:
+        """The kernel's stamp, and that of the function's own file."""
+        own = hashlib.blake2b(self._file.read_bytes(), digest_size=16).hexdigest()
+        return f"{stamp()} {own}"
+
+    def get_disambiguator(self) -> str:
+        """Functions of one name in different files are different."""
+        return hashlib.blake2b(str(self._file).encode(), digest_size=8).hexdigest()
+
+    @classmethod
+    def from_function(cls, py_func: Callable[..., Any], py_file: str) -> _Locator | None:
+        """A locator, when the function has a file."""
+        return cls(py_func, py_file) if Path(py_file).exists() else None
+
+
+class _Implementation(CompileResultCacheImpl):  # type: ignore[misc]  # numba ships no types
+    _locator_classes = (_Locator,)
+
+
+class FolderCache(FunctionCache):  # type: ignore[misc]  # numba ships no types
+    """numba's cache of functions with our locator."""
+
+    _impl_class = _Implementation
+
+
+def has_file(function: Callable[..., Any]) -> bool:
+    """Whether a function comes from a file, so that its code can be kept."""
+    try:
+        return Path(inspect.getfile(function)).exists()
+    except (OSError, TypeError):
+        return False

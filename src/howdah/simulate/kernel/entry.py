@@ -1,0 +1,38 @@
+"""The compiled kernel: one function, from the disk or compiled now.
+
+Owns the compiling. Must be imported only when a model is to run: it imports numba.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import lru_cache
+
+from numba import njit, types
+
+from howdah.simulate.kernel.command import dispatch
+from howdah.simulate.kernel.disk import FolderCache
+from howdah.simulate.kernel.linking import linked_once
+from howdah.simulate.kernel.memory import OPTIONS
+
+_WORD = types.int64
+_SIGNATURE = _WORD(_WORD, _WORD, _WORD, _WORD, _WORD, types.float64)
+
+Command = Callable[[int, int, int, int, int, float], int]
+
+
+def _command(s, operation, a, b, c, x):
+    """See `command.py`."""
+    return dispatch(s, operation, a, b, c, x)
+
+
+@lru_cache(maxsize=1)
+def command() -> Command:
+    """The kernel; from scratch it takes about a minute to compile, from the disk a moment."""
+    made = njit(**OPTIONS)(_command)
+    made._cache = FolderCache(_command)
+    with linked_once(_command):
+        made.compile(_SIGNATURE)
+    made.disable_compile()
+    found: Command = made
+    return found

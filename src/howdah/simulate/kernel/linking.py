@@ -1,0 +1,58 @@
+"""Compiling many functions as one: they are linked and optimised once, at the end.
+
+numba optimises every function together with all that it calls, as soon as it is compiled; over
+the kernel's two hundred functions, layer upon layer, that takes minutes. Here what is called is
+only translated, and the outermost function is linked with all of them and optimised once.
+Owns the two places of numba that are held back meanwhile. Must never stay active longer than one
+compilation; numba's own lock is held, so no other thread compiles.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from numba import _dynfunc
+from numba.core.codegen import CPUCodeLibrary
+from numba.core.compiler_lock import global_compiler_lock
+from numba.core.cpu import CPUContext
+
+
+def _all_below(library: Any) -> list[Any]:
+    """Every library that this one needs, however deep, each once."""
+    found: dict[Any, None] = {}
+    waiting = list(library._linking_libraries)
+    while waiting:
+        one = waiting.pop()
+        if one not in found:
+            found[one] = None
+            waiting.extend(one._linking_libraries)
+    return list(found)
+
+
+@contextmanager
+def linked_once(root: Callable[..., Any]) -> Iterator[None]:
+    """While active, only the library of the function `root` is linked, optimised and loaded."""
+    finalize, executable = CPUCodeLibrary.finalize, CPUContext.get_executable
+
+    def held_back(library: Any) -> None:
+        if library.name == root.__qualname__:
+            library._linking_libraries = _all_below(library)
+            finalize(library)
+        else:
+            library._finalized = True
+
+    def not_loaded(context: Any, library: Any, function: Any, environment: Any) -> Any:
+        if library.name == root.__qualname__:
+            return executable(context, library, function, environment)
+        name = function.qualname.split(".")[-1]
+        module = function.lookup_module()
+        return _dynfunc.make_function(module, name, "", 0, environment, (library,))
+
+    with global_compiler_lock:
+        CPUCodeLibrary.finalize, CPUContext.get_executable = held_back, not_loaded
+        try:
+            yield
+        finally:
+            CPUCodeLibrary.finalize, CPUContext.get_executable = finalize, executable
