@@ -6,7 +6,8 @@ allowed where the promise is at least once, and then only of the page that was n
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from functools import partial
 
 import pytest
 
@@ -20,6 +21,7 @@ from howdah.testing.crashing import (
     CrashingDriver,
     CrashPoint,
     How,
+    When,
     begin,
     commit,
     every_point,
@@ -211,22 +213,32 @@ def delivered_by_effect(stage: Database, play: Play) -> None:
 
 @pytest.mark.parametrize("name", SCENARIOS)
 def test_killed_at_every_statement(stage: Database, name: str) -> None:
-    """A dropped socket looks to the server as a stopped client does; the soak drops it too."""
+    """Before and after, backend and client in turns; the soak has each die everywhere."""
     rebuilds = name in ("maintain", "detach")  # slow, and the same whoever dies
-    kill_everywhere(stage, name, (How.TERMINATE,) if rebuilds else (How.TERMINATE, How.STOP))
+    hows = [How.TERMINATE] if rebuilds else [How.TERMINATE, How.STOP]
+    kill_everywhere(stage, name, partial(in_turns, hows=hows))
 
 
 @pytest.mark.soak
 @pytest.mark.parametrize("name", SCENARIOS)
-def test_stopped_and_cut_off_at_every_statement(stage: Database, name: str) -> None:
-    kill_everywhere(stage, name, (How.STOP, How.DROP))
+def test_every_way_to_die_at_every_statement(stage: Database, name: str) -> None:
+    kill_everywhere(stage, name, every_point)
 
 
-def kill_everywhere(stage: Database, name: str, hows: tuple[How, ...]) -> None:
+def in_turns(statements: int, *, hows: list[How]) -> Iterator[CrashPoint]:
+    """Before and after each statement, by another way to die."""
+    for at in range(1, statements + 1):
+        for turn, when in enumerate(When):
+            yield CrashPoint(at=at, how=hows[(at + turn) % len(hows)], when=when)
+
+
+def kill_everywhere(
+    stage: Database, name: str, points: Callable[[int], Iterator[CrashPoint]]
+) -> None:
     allowed = SCENARIOS[name][1]
     _, statements = performed(stage, name, "whole", None)
     assert statements >= 3
-    for number, point in enumerate(every_point(statements, hows)):
+    for number, point in enumerate(points(statements)):
         play, _ = performed(stage, name, f"l{number}", point)
         with stage.connect() as connection:
             play.emit(connection, 100)  # life goes on
