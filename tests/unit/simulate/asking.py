@@ -18,8 +18,9 @@ class Asked:
         """`admit(now=1.0)` sets the column ADMIT_NOW of the view; the others are 0."""
         view = [0.0] * 14
         for name, value in told.items():
-            watched = getattr(views, f"WATCHED_{name.upper()}", None)
-            view[getattr(views, f"{hook.upper()}_{name.upper()}", watched)] = value
+            own = f"{hook.upper()}_{name.upper()}"
+            index: int = getattr(views, own if hasattr(views, own) else f"WATCHED_{name.upper()}")
+            view[index] = value
         return float(self.kind.hooks[hook](self.state, self.p, view, u))
 
     def tick(self, now: float, *pools: dict[str, float]) -> list[float]:

@@ -34,7 +34,8 @@ def queue(**changes: Any) -> Queue:
 
 def client(**changes: Any) -> Open:
     """An open client of one request a second, evenly."""
-    return Open(**({"rate": 1.0, "to": "db", "interval": "even"} | changes))
+    given: dict[str, Any] = {"rate": 1.0, "to": "db", "interval": "even"}
+    return Open(**(given | changes))
 
 
 def retry_storm(rate: float = 0.6, horizon: float = 6000.0, **changes: Any) -> Model:

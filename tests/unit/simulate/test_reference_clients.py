@@ -51,7 +51,7 @@ def test_retries_come_after_growing_backoffs_and_end() -> None:
         horizon=200.0,
     )
     engine = run(model, 100.0)
-    attempts = []
+    attempts: list[float] = []
     for step in range(1, 160):
         on(engine, 100.0 + step / 10)
         if see(engine, "web.attempts")[0] > len(attempts):
