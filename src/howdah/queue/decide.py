@@ -144,8 +144,11 @@ class Dispatcher:
         """Jobs that the store deleted from the later, parked or dead rows for a purge."""
         self._unhold(set(jobs))
 
-    def plan(self, now: float) -> Step:
-        """What to append next. An urgent step must be appended before the next is planned."""
+    def plan(self, now: float, *, claiming: bool = True) -> Step:
+        """What to append next. An urgent step must be appended before the next is planned.
+
+        Without `claiming` nobody is given anything.
+        """
         if self._outstanding is not None:
             raise BadInput("the step before is not appended", hint="call appended(), or rebuild")
         board = self.board
@@ -155,7 +158,7 @@ class Dispatcher:
             self._unpin(now)
         board.limits.wake_at = inf
         generation = self.generation + 1
-        for claim in self._claiming.claims(generation, now):
+        for claim in self._claiming.claims(generation, now) if claiming else ():
             opened = OpenClaim(claim.worker, claim.jobs, confirm=claim.confirm)
             self.open[generation, claim.ordinal] = opened
             board.draft.claims.append(claim)

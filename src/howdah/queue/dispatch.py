@@ -19,8 +19,9 @@ from howdah.log import Position
 from howdah.log import store as log_store
 from howdah.queue import cron, record, store
 from howdah.queue.decide import Dispatcher
-from howdah.queue.model import TAKEN, Claim, Revoke, Settlement, Step
-from howdah.queue.policy import QueuePolicy
+from howdah.queue.declared import merged
+from howdah.queue.model import TAKEN, Claim, Registered, Report, Revoke, Settlement, Step
+from howdah.queue.policy import QueuePolicy, Terms
 from howdah.queue.rebuild import rebuild
 
 PAGE_ROWS = 4_000
@@ -58,25 +59,24 @@ class Dispatching:
         self._policy = policy
         self._queue_id = 0
         self._window = 0
-        self._ends: dict[int, str] = {}
-        self._due_after = store.Due()
-        self._due_at = self._due_again_at = 0.0
         self._schedules_at = self._count_at = self._maintain_at = 0.0
         self._planned: list[store.Planned] = []
-        self._counted: dict[str, int] = {}
         self._released: str | None = None
-        self._unsaved = True
-        self._busy: list[Revoke] = []
-        self._busy_until = 0.0
         self._active = True
+        self._ends: dict[int, str]
+        self._counted: dict[str, int]
+        self._busy: list[Revoke]
+        self._forget()
+        self._terms: Terms
         self._ledger: store.Ledger
         self.dispatcher: Dispatcher
 
     def start(self) -> Steps[None]:
-        """Take the queue over and read what the last dispatcher left.
+        """Take the queue over and read what the last dispatcher left, if it was this one too.
 
         Raises `Superseded` when another one did at the same moment.
         """
+        self._forget()
         self._queue_id = yield from store.open_queue(self.queue)
         # Refuses a queue that was restored from a dump: its snapshots mean nothing here.
         yield from store.at_home(self.queue)
@@ -90,6 +90,34 @@ class Dispatching:
             self._window = 2
             self._ends[2] = self._ledger.upto
         self._appended_at = self._ledger.now
+        self._terms = self._declared()
+
+    def _forget(self) -> None:
+        """What was known of the rows in memory, and is not true of another dispatcher."""
+        self._ends = {}
+        self._due_after = store.Due()
+        self._due_at = self._due_again_at = 0.0
+        self._counted = {}
+        self._unsaved = True
+        self._busy = []
+        self._busy_until = 0.0
+
+    def _declared(self) -> Terms:
+        """What holds for the whole queue, by this program and the registered workers."""
+        return merged(self._policy.terms, self.dispatcher.roster.registered())
+
+    def _are_outdated(self, reports: Sequence[Report]) -> bool:
+        """Whether other limits or shares hold than those that the dispatcher counts."""
+        registered = any(isinstance(report, Registered) for report in reports)
+        return registered and self._declared() != self._terms
+
+    def _start_anew(self) -> Steps[None]:
+        """Count by the limits that hold now: the record has all that their counters need.
+
+        What was heard is appended, so that no report makes two dispatchers start anew.
+        """
+        yield from self._count()
+        yield from self.start()
 
     def turn(self) -> Steps[Turn]:
         """One turn. Without anything to do it reads once and writes nothing."""
@@ -97,19 +125,23 @@ class Dispatching:
         looked = yield from store.look(self.queue, ledger.read, ledger.heard)
         now = looked.now
         told = 0
+        outdated = False
         if looked.reports:
             reports = yield from store.reports(self.queue, ledger.heard, looked.upto)
             told = len(reports)
             dispatcher.hear(reports, dispatcher.heard + 1)
+            outdated = self._are_outdated(reports)
         self._ledger = msgspec.structs.replace(self._ledger, heard=looked.upto)
         seen = yield from self._read_jobs(looked)
         came_due = yield from self._read_due(now)
         self._unsaved = self._unsaved or bool(seen or told or came_due)
-        step = self._with_busy(dispatcher.plan(now), now)
-        wrote = yield from self._append(step, now)
+        step = self._with_busy(dispatcher.plan(now, claiming=not outdated), now)
+        wrote = yield from self._append(step, now, anyway=outdated)
         yield from self._unpark(step)
         self._active = self._active or wrote or bool(seen or told)
         yield from self._housekeeping(now)
+        if outdated:
+            yield from self._start_anew()
         return Turn(
             claims=step.claims,
             revokes=step.revokes,
@@ -211,12 +243,12 @@ class Dispatching:
         again, self._busy = self._busy, []
         return msgspec.structs.replace(step, urgent=True, revokes=[*step.revokes, *again])
 
-    def _append(self, step: Step, now: float) -> Steps[bool]:
+    def _append(self, step: Step, now: float, *, anyway: bool = False) -> Steps[bool]:
         """Append a step that is urgent, or any step when the lease wants a sign of life."""
         renewing = not self.idle and now > self._appended_at + self._policy.lease_seconds / 3
         # Also after reports that change nothing: to others they would look like work undone.
         settling = self.idle and self._unsaved and now > self._appended_at + SETTLE_SECONDS
-        if not (step.urgent or renewing or settling):
+        if not (step.urgent or renewing or settling or anyway):
             return False
         self._ledger = msgspec.structs.replace(
             self._ledger,

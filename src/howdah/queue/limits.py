@@ -85,8 +85,11 @@ class TokenBucket:
         return ((self._tokens, self._at),)
 
     def restore(self, state: RateState) -> None:
-        """Go on from there."""
-        ((self._tokens, self._at),) = state
+        """Go on from there; from a window's slices with no tokens."""
+        if _of_window(state):
+            self._tokens, self._at = 0.0, max(end for end, _ in state)
+        else:
+            ((self._tokens, self._at),) = state
 
 
 class SlidingWindow:
@@ -140,10 +143,17 @@ class SlidingWindow:
         return tuple((end, float(count)) for end, count in self._starts)
 
     def restore(self, state: RateState) -> None:
-        """Go on from there."""
+        """Go on from there; from a bucket's tokens as if all had just started."""
+        if state and not _of_window(state):
+            state = ((state[0][1] + self._slice, float(self._count)),)
         self._starts = deque((end, int(count)) for end, count in state)
         self._sum = sum(count for _, count in self._starts)
         self._at = self._starts[-1][0] - self._slice if self._starts else -inf
+
+
+def _of_window(state: RateState) -> bool:
+    """Whether a window left that state, and not a bucket: times are larger than counts."""
+    return any(first > second for first, second in state)
 
 
 class Counter:

@@ -13,7 +13,7 @@ from collections.abc import Collection, Iterable
 from typing import Literal
 
 from howdah.queue.decide import Dispatcher, OpenClaim
-from howdah.queue.declared import of_kinds
+from howdah.queue.declared import applied, merged, of_kinds
 from howdah.queue.model import (
     PARKED,
     TAKEN,
@@ -40,9 +40,11 @@ def rebuild(
 ) -> Dispatcher:
     """The dispatcher that the record describes; every worker with a claim gets a whole lease.
 
-    `here`: the workers of the dispatcher's own process.
+    `here`: the workers of the dispatcher's own process. What the registered workers declare for
+    the whole queue holds beside the `policy` of the dispatcher's own program.
     """
-    return _Rebuild(policy, record, now, here).run()
+    terms = merged(policy.terms, record.workers)
+    return _Rebuild(applied(policy, terms), record, now, here).run()
 
 
 class _Rebuild:

@@ -42,11 +42,12 @@ from howdah.queue.desk import Assignment
 from howdah.queue.dispatch import Dispatching
 from howdah.queue.handler import Cancelled, Registry
 from howdah.queue.metrics import Metrics, Process
-from howdah.queue.model import Claim, ClaimId, Draining, Heartbeat, Left, Registered, Report
+from howdah.queue.model import Claim, ClaimId, Draining, Heartbeat, Left, Report
 from howdah.queue.needed import Needed
 from howdah.queue.options import WorkerOptions, switching
 from howdah.queue.pacing import Pace
 from howdah.queue.policy import QueuePolicy
+from howdah.queue.registering import Registering
 from howdah.queue.rights import Rights
 from howdah.queue.running import Running
 from howdah.queue.watching import watch
@@ -81,6 +82,7 @@ class Worker:
         self._registry = registry
         self._clock = clock
         self._log = Log(f"reports_{queue}")
+        self._registering = Registering(queue, policy, self._log)
         self._name = f"{socket.gethostname()[:20]}-{os.getpid()}-{secrets.token_hex(4)}"
         self.running = Running(clock)
         self._stopping = threading.Event()
@@ -94,7 +96,6 @@ class Worker:
         self.rights = Rights(policy.lease_seconds)
         self._failure: HowdahError | None = None
         self._after = 0
-        self._since = 0.0  # when this process first registered, by the server's clock
         self._leading = threading.Event()
         self._taking = threading.Lock()
         self._taken: set[tuple[int, int]] = set()
@@ -170,33 +171,11 @@ class Worker:
                     self._after = run(connection, desk.newest_generation(self.queue))
                     self._queue_id = run(connection, store.open_queue(self.queue))
                     self._prepare(connection)
-                    self._make_known(connection)
+                    self._registering.make_known(connection, self.crews)
                 return
             except CouldNot as error:
                 LOGGER.warning("could not register: %s", error.message)
                 self._stopping.wait(1.0)
-
-    def _make_known(self, connection: psycopg.Connection[Any]) -> None:
-        for crew in self.crews:
-            with connection.transaction():
-                self._register_crew(connection, crew)
-
-    def _register_crew(self, connection: psycopg.Connection[Any], crew: Crew) -> None:
-        policies = {kind: self._policy.of(kind) for kind in crew.kinds}
-        told = Registered(
-            crew.name,
-            crew.slots,
-            frozenset(crew.kinds),
-            0.0,
-            policies=policies,
-            terms=self._policy.terms,
-            since=self._since,
-            confirms=True,
-        )
-        steps = desk.register(self.queue, told, socket.gethostname(), os.getpid())
-        told = run(connection, steps)
-        self._since = told.since
-        self._log.emit_many(connection, desk.events([told]))
 
     def _drain(self) -> None:
         for crew in self.crews:
@@ -362,7 +341,7 @@ class Worker:
         beat_at = released_at = looked_at = 0.0
         every = self._policy.lease_seconds / 4
         if self._beaten:  # we may have been forgotten meanwhile
-            self._make_known(connection)
+            self._registering.make_known(connection, self.crews)
         self._beaten = True
         while not self._done.wait(0.1):
             self.running.stop_late()
@@ -429,7 +408,7 @@ class Worker:
             turn = run(connection, dispatching.turn())
             self._hand_over(turn.claims, here, began)
             for revoke in turn.revokes:
-                for row in revoke.rows:  # no job has the number TAKEN: nothing runs under it
+                for row in revoke.rows:  # TAKEN too: nothing runs under that number
                     self._lost(desk.Lease(self.queue, revoke.generation, revoke.ordinal, row))
             if not elected and began > elect_at:
                 elect_at = began + self.options.elect_seconds

@@ -158,6 +158,20 @@ def test_rates_travel_by_name() -> None:
     assert limits.states(200.0) == {}
 
 
+@pytest.mark.parametrize("forms", [("bucket", "window"), ("window", "bucket")])
+def test_a_rate_that_changed_its_form_starts_with_nothing_left(forms: tuple[str, str]) -> None:
+    """What is left of the one says nothing of the other: rather too few than too many."""
+    before, after = (
+        Limits([Limit(name="r", allow=Allowance(rate=Rate(count=2, seconds=10, form=form)))])  # type: ignore[arg-type] # parametrised
+        for form in forms
+    )
+    before.take("k", "", 1, 100.0)
+    after.restore([before.changes()])
+    assert after.room("k", "", 100.0) == 0
+    assert after.room("k", "", 111.0) >= 1
+    assert after.room("k", "", 125.0) == 2
+
+
 def test_the_rate_of_a_key() -> None:
     limits = Limits([Limit(name="k", by="key", allow=Allowance(rate=Rate(count=1, seconds=5)))])
     job = Job(1, 0, "(0,1)", 1, "k", 0.0, key="a")
