@@ -14,7 +14,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from howdah.simulate.kernel import layout as at
+from howdah.simulate.kernel.compiled import layout as at
 
 Bytes = NDArray[np.uint8]
 

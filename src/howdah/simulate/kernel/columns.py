@@ -10,7 +10,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from howdah.simulate.kernel import layout as at
+from howdah.simulate.kernel.compiled import layout as at
 from howdah.simulate.model import Agentic, Cache, Closed, Delay, Gate, Open, Pool, Queue, Sharing
 
 COUNT, NANOSECONDS, FLOAT = range(3)

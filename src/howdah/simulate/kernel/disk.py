@@ -2,8 +2,8 @@
 
 Owns where compiled code is kept and when it is stale. numba's own cache looks at one file only:
 a change in another file of the kernel would run old code. Here the stamp is a hash of every file
-of the kernel, of `numbers.py`, of all policies and of the versions of the compilers, so a stale
-entry is never taken. Must never be trusted with anything but what can be compiled again.
+in `compiled/`, of `numbers.py` and of the versions of the compilers (and for a policy of all
+policies), so a stale entry is never taken. Must never be trusted with anything but what can be compiled again.
 """
 
 from __future__ import annotations
@@ -27,7 +27,13 @@ _HERE = Path(__file__).parent
 @lru_cache(maxsize=1)
 def stamp() -> str:
     """The hash of all that the kernel's compiled code is made of."""
-    return stamp_of([_HERE, _HERE.parent / "policies"], [_HERE.parent / "numbers.py"])
+    return stamp_of([_HERE / "compiled"], [_HERE.parent / "numbers.py"])
+
+
+@lru_cache(maxsize=1)
+def policies_stamp() -> str:
+    """The hash of all policies: a hook may use what another module of the folder defines."""
+    return stamp_of([_HERE.parent / "policies"], [_HERE.parent / "numbers.py"])
 
 
 def stamp_of(folders: list[Path], files: list[Path]) -> str:
@@ -71,9 +77,11 @@ class _Locator(_CacheLocator):  # type: ignore[misc]  # numba ships no types
         return str(self._path)
 
     def get_source_stamp(self) -> str:
-        """The kernel's stamp, and that of the function's own file."""
+        """The kernel's stamp; or a policy's: all policies, and the function's own file."""
+        if self._function.__module__.startswith("howdah.simulate.kernel."):
+            return stamp()
         own = hashlib.blake2b(self._file.read_bytes(), digest_size=16).hexdigest()
-        return f"{stamp()} {own}"
+        return f"{policies_stamp()} {own}"
 
     def get_disambiguator(self) -> str:
         """Functions of one name in different files are different."""

@@ -14,7 +14,7 @@ import numpy as np
 from howdah.errors import Unsupported
 from howdah.simulate import model as models
 from howdah.simulate import numbers
-from howdah.simulate.kernel import layout as at
+from howdah.simulate.kernel.compiled import layout as at
 from howdah.simulate.kernel.policies import Brain, brain
 from howdah.simulate.kernel.program import Block, Sources
 

@@ -16,10 +16,10 @@ from howdah.errors import BadInput
 from howdah.simulate import engine as protocol
 from howdah.simulate import model as models
 from howdah.simulate import numbers
-from howdah.simulate.kernel import command as do
-from howdah.simulate.kernel import layout as at
 from howdah.simulate.kernel.arena import Arena, Bytes, Rooms
 from howdah.simulate.kernel.columns import values
+from howdah.simulate.kernel.compiled import command as do
+from howdah.simulate.kernel.compiled import layout as at
 from howdah.simulate.kernel.entry import command
 from howdah.simulate.kernel.inspection import checked, items_of
 from howdah.simulate.kernel.program import Program, program

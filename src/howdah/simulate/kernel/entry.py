@@ -5,15 +5,16 @@ Owns the compiling. Must be imported only when a model is to run: it imports num
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from functools import lru_cache
 
 from numba import njit, types
 
-from howdah.simulate.kernel.command import dispatch
+from howdah.simulate.kernel.compiled.command import dispatch
+from howdah.simulate.kernel.compiled.memory import OPTIONS
 from howdah.simulate.kernel.disk import FolderCache
 from howdah.simulate.kernel.linking import linked_once
-from howdah.simulate.kernel.memory import OPTIONS
 
 _WORD = types.int64
 _SIGNATURE = _WORD(_WORD, _WORD, _WORD, _WORD, _WORD, types.float64)
@@ -26,9 +27,17 @@ def _command(s, operation, a, b, c, x):
     return dispatch(s, operation, a, b, c, x)
 
 
-@lru_cache(maxsize=1)
+_lock = threading.Lock()
+
+
 def command() -> Command:
-    """The kernel; from scratch it takes about a minute to compile, from the disk a moment."""
+    """The kernel; from scratch it takes half a minute to compile, from the disk a moment."""
+    with _lock:
+        return _made()
+
+
+@lru_cache(maxsize=1)
+def _made() -> Command:
     made = njit(**OPTIONS)(_command)
     made._cache = FolderCache(_command)
     with linked_once(_command):

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from howdah.simulate import engine as protocol
 from howdah.simulate import model as models
 from howdah.simulate import numbers
-from howdah.simulate.kernel import layout as at
+from howdah.simulate.kernel.compiled import layout as at
 
 if TYPE_CHECKING:
     from howdah.simulate.kernel.engine import KernelEngine

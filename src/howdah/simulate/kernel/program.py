@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 
 from howdah.errors import Unsupported
 from howdah.simulate import numbers
-from howdah.simulate.kernel import layout as at
 from howdah.simulate.kernel.arena import Arena, Bytes, Rooms
 from howdah.simulate.kernel.columns import Column, columns_of
+from howdah.simulate.kernel.compiled import layout as at
 from howdah.simulate.kernel.policies import Brain
 from howdah.simulate.model import Client, Delay, Model, Pool, Queue, Sharing, Station
 

@@ -12,8 +12,8 @@ import msgspec
 
 from howdah.errors import BadInput
 from howdah.simulate import model as models
-from howdah.simulate.kernel import command as do
-from howdah.simulate.kernel import layout as at
+from howdah.simulate.kernel.compiled import command as do
+from howdah.simulate.kernel.compiled import layout as at
 from howdah.simulate.kernel.elements import optional_time
 
 if TYPE_CHECKING:

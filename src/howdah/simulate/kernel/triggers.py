@@ -14,9 +14,9 @@ from numpy.typing import NDArray
 
 from howdah.simulate import model as models
 from howdah.simulate import numbers
-from howdah.simulate.kernel import command as do
-from howdah.simulate.kernel import layout as at
 from howdah.simulate.kernel.columns import values
+from howdah.simulate.kernel.compiled import command as do
+from howdah.simulate.kernel.compiled import layout as at
 from howdah.simulate.kernel.settings import Value
 
 if TYPE_CHECKING:

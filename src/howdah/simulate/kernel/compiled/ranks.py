@@ -6,9 +6,9 @@ its place, so that it can leave from anywhere. Must never count anything.
 
 from __future__ import annotations
 
-from howdah.simulate.kernel import layout as at
-from howdah.simulate.kernel.memory import compiled, get, get32, put32
-from howdah.simulate.kernel.records import item
+from howdah.simulate.kernel.compiled import layout as at
+from howdah.simulate.kernel.compiled.memory import compiled, get, get32, put32
+from howdah.simulate.kernel.compiled.records import item
 
 
 @compiled

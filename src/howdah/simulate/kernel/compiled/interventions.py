@@ -6,12 +6,12 @@ Owns the order in which waiting items are dropped, and which worlds change. See 
 
 from __future__ import annotations
 
-from howdah.simulate.kernel import layout as at
-from howdah.simulate.kernel.memory import compiled, get, get32, getu, putu, trailing_zeros
-from howdah.simulate.kernel.pools import drop_from_pool
-from howdah.simulate.kernel.queues import drop_queued
-from howdah.simulate.kernel.random import mix
-from howdah.simulate.kernel.records import item, push, request, session
+from howdah.simulate.kernel.compiled import layout as at
+from howdah.simulate.kernel.compiled.memory import compiled, get, get32, getu, putu, trailing_zeros
+from howdah.simulate.kernel.compiled.pools import drop_from_pool
+from howdah.simulate.kernel.compiled.queues import drop_queued
+from howdah.simulate.kernel.compiled.random import mix
+from howdah.simulate.kernel.compiled.records import item, push, request, session
 
 
 @compiled

@@ -9,9 +9,9 @@ import math
 
 import numpy as np
 
-from howdah.simulate.kernel import layout as at
-from howdah.simulate.kernel.hooks import seconds
-from howdah.simulate.kernel.memory import (
+from howdah.simulate.kernel.compiled import layout as at
+from howdah.simulate.kernel.compiled.hooks import seconds
+from howdah.simulate.kernel.compiled.memory import (
     compiled,
     get,
     get8,
@@ -22,10 +22,10 @@ from howdah.simulate.kernel.memory import (
     put32,
     putf,
 )
-from howdah.simulate.kernel.pending import forget_slot, schedule_lane, schedule_slot
-from howdah.simulate.kernel.ranks import rank_in, rank_out
-from howdah.simulate.kernel.records import item, push
-from howdah.simulate.kernel.tally import began, came, went
+from howdah.simulate.kernel.compiled.pending import forget_slot, schedule_lane, schedule_slot
+from howdah.simulate.kernel.compiled.ranks import rank_in, rank_out
+from howdah.simulate.kernel.compiled.records import item, push
+from howdah.simulate.kernel.compiled.tally import began, came, went
 
 
 @compiled

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from howdah.simulate.kernel import layout as at
-from howdah.simulate.kernel.hooks import ask, ask_admit, seconds, tell
-from howdah.simulate.kernel.memory import (
+from howdah.simulate.kernel.compiled import layout as at
+from howdah.simulate.kernel.compiled.hooks import ask, ask_admit, seconds, tell
+from howdah.simulate.kernel.compiled.memory import (
     compiled,
     get,
     get8,
@@ -20,10 +20,10 @@ from howdah.simulate.kernel.memory import (
     put8,
     put32,
 )
-from howdah.simulate.kernel.pending import schedule_lane
-from howdah.simulate.kernel.queues import next_uniform
-from howdah.simulate.kernel.random import draw, nanoseconds
-from howdah.simulate.kernel.tally import add, began, came, went
+from howdah.simulate.kernel.compiled.pending import schedule_lane
+from howdah.simulate.kernel.compiled.queues import next_uniform
+from howdah.simulate.kernel.compiled.random import draw, nanoseconds
+from howdah.simulate.kernel.compiled.tally import add, began, came, went
 
 
 @compiled

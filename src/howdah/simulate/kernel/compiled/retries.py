@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import numpy as np
 
-from howdah.simulate.kernel import layout as at
-from howdah.simulate.kernel.hooks import ask_raw, seconds, tell, to_deadline
-from howdah.simulate.kernel.memory import compiled, get, get32, getf, getu, putf
-from howdah.simulate.kernel.random import draw, item_uniform, nanoseconds
-from howdah.simulate.kernel.records import request
+from howdah.simulate.kernel.compiled import layout as at
+from howdah.simulate.kernel.compiled.hooks import ask_raw, seconds, tell, to_deadline
+from howdah.simulate.kernel.compiled.memory import compiled, get, get32, getf, getu, putf
+from howdah.simulate.kernel.compiled.random import draw, item_uniform, nanoseconds
+from howdah.simulate.kernel.compiled.records import request
 
 
 @compiled

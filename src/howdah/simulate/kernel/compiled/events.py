@@ -8,27 +8,27 @@ from __future__ import annotations
 
 import numpy as np
 
-from howdah.simulate.kernel import layout as at
-from howdah.simulate.kernel.cascade import end_item, release_kept, start_request, walk
-from howdah.simulate.kernel.clients import (
+from howdah.simulate.kernel.compiled import layout as at
+from howdah.simulate.kernel.compiled.cascade import end_item, release_kept, start_request, walk
+from howdah.simulate.kernel.compiled.clients import (
     create_attempt,
     first_think,
     hear,
     retry_now,
     schedule_arrival,
 )
-from howdah.simulate.kernel.controllers import tick
-from howdah.simulate.kernel.limits import set_rate
-from howdah.simulate.kernel.memory import compiled, get, get8, get32, getf, getu, put, putu
-from howdah.simulate.kernel.nodes import delayed
-from howdah.simulate.kernel.pending import first_source, schedule_slot, take
-from howdah.simulate.kernel.pools import drop_from_pool
-from howdah.simulate.kernel.queues import drop_queued, served
-from howdah.simulate.kernel.random import GOLDEN, mix
-from howdah.simulate.kernel.records import item, push, reverse
-from howdah.simulate.kernel.samples import sample
-from howdah.simulate.kernel.sharing import in_quantum, quantum_over, shared
-from howdah.simulate.kernel.tally import add
+from howdah.simulate.kernel.compiled.controllers import tick
+from howdah.simulate.kernel.compiled.limits import set_rate
+from howdah.simulate.kernel.compiled.memory import compiled, get, get8, get32, getf, getu, put, putu
+from howdah.simulate.kernel.compiled.nodes import delayed
+from howdah.simulate.kernel.compiled.pending import first_source, schedule_slot, take
+from howdah.simulate.kernel.compiled.pools import drop_from_pool
+from howdah.simulate.kernel.compiled.queues import drop_queued, served
+from howdah.simulate.kernel.compiled.random import GOLDEN, mix
+from howdah.simulate.kernel.compiled.records import item, push, reverse
+from howdah.simulate.kernel.compiled.samples import sample
+from howdah.simulate.kernel.compiled.sharing import in_quantum, quantum_over, shared
+from howdah.simulate.kernel.compiled.tally import add
 
 _SERIAL_BITS = (1 << 40) - 1  # of a quantum; above them its stay
 

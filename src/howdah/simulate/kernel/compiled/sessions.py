@@ -6,12 +6,21 @@ USER is its session, its ROUND tells a later round of the same record apart.
 
 from __future__ import annotations
 
-from howdah.simulate.kernel import layout as at
-from howdah.simulate.kernel.memory import compiled, get, get8, get32, getf, getu, put, put32
-from howdah.simulate.kernel.pending import schedule
-from howdah.simulate.kernel.random import draw, item_uniform, nanoseconds
-from howdah.simulate.kernel.records import free_session, new_session, push, session
-from howdah.simulate.kernel.tally import add
+from howdah.simulate.kernel.compiled import layout as at
+from howdah.simulate.kernel.compiled.memory import (
+    compiled,
+    get,
+    get8,
+    get32,
+    getf,
+    getu,
+    put,
+    put32,
+)
+from howdah.simulate.kernel.compiled.pending import schedule
+from howdah.simulate.kernel.compiled.random import draw, item_uniform, nanoseconds
+from howdah.simulate.kernel.compiled.records import free_session, new_session, push, session
+from howdah.simulate.kernel.compiled.tally import add
 
 
 @compiled

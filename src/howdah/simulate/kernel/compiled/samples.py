@@ -6,9 +6,9 @@ are exact wherever they are cut.
 
 from __future__ import annotations
 
-from howdah.simulate.kernel import layout as at
-from howdah.simulate.kernel.memory import compiled, get, put
-from howdah.simulate.kernel.tally import add, touch
+from howdah.simulate.kernel.compiled import layout as at
+from howdah.simulate.kernel.compiled.memory import compiled, get, put
+from howdah.simulate.kernel.compiled.tally import add, touch
 
 
 @compiled

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import numpy as np
 
-from howdah.simulate.kernel import layout as at
-from howdah.simulate.kernel.memory import compiled, get, getf, put, putf
-from howdah.simulate.kernel.pending import forget_slot, schedule_slot, slot_time
-from howdah.simulate.kernel.pools import admit_all
-from howdah.simulate.kernel.queues import serve
-from howdah.simulate.kernel.sharing import advance_sharing, plan_sharing
+from howdah.simulate.kernel.compiled import layout as at
+from howdah.simulate.kernel.compiled.memory import compiled, get, getf, put, putf
+from howdah.simulate.kernel.compiled.pending import forget_slot, schedule_slot, slot_time
+from howdah.simulate.kernel.compiled.pools import admit_all
+from howdah.simulate.kernel.compiled.queues import serve
+from howdah.simulate.kernel.compiled.sharing import advance_sharing, plan_sharing
 
 
 @compiled

@@ -8,18 +8,18 @@ from __future__ import annotations
 
 import numpy as np
 
-from howdah.simulate.kernel import layout as at
-from howdah.simulate.kernel.cascade import walk
-from howdah.simulate.kernel.controllers import plan_tick
-from howdah.simulate.kernel.events import begin_client, run, take_note
-from howdah.simulate.kernel.interventions import drop_all, reseed
-from howdah.simulate.kernel.limits import set_limit, set_of_sharing
-from howdah.simulate.kernel.memory import compiled, get, put
-from howdah.simulate.kernel.nodes import fill_cache, flush_cache
-from howdah.simulate.kernel.pending import schedule, take
-from howdah.simulate.kernel.queues import serve
-from howdah.simulate.kernel.records import push, reverse
-from howdah.simulate.kernel.samples import gather
+from howdah.simulate.kernel.compiled import layout as at
+from howdah.simulate.kernel.compiled.cascade import walk
+from howdah.simulate.kernel.compiled.controllers import plan_tick
+from howdah.simulate.kernel.compiled.events import begin_client, run, take_note
+from howdah.simulate.kernel.compiled.interventions import drop_all, reseed
+from howdah.simulate.kernel.compiled.limits import set_limit, set_of_sharing
+from howdah.simulate.kernel.compiled.memory import compiled, get, put
+from howdah.simulate.kernel.compiled.nodes import fill_cache, flush_cache
+from howdah.simulate.kernel.compiled.pending import schedule, take
+from howdah.simulate.kernel.compiled.queues import serve
+from howdah.simulate.kernel.compiled.records import push, reverse
+from howdah.simulate.kernel.compiled.samples import gather
 
 (
     RUN,  # until, most

@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import numpy as np
 
-from howdah.simulate.kernel import layout as at
-from howdah.simulate.kernel.hooks import ask, limit, seconds, started, tell
-from howdah.simulate.kernel.limits import set_limit
-from howdah.simulate.kernel.memory import compiled, get, getf, put, putf
-from howdah.simulate.kernel.pending import schedule_slot
-from howdah.simulate.kernel.random import count_draw
+from howdah.simulate.kernel.compiled import layout as at
+from howdah.simulate.kernel.compiled.hooks import ask, limit, seconds, started, tell
+from howdah.simulate.kernel.compiled.limits import set_limit
+from howdah.simulate.kernel.compiled.memory import compiled, get, getf, put, putf
+from howdah.simulate.kernel.compiled.pending import schedule_slot
+from howdah.simulate.kernel.compiled.random import count_draw
 
 _NUMBERS = 10  # for each that is watched
 _MOST = 1e9

@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from howdah.simulate.kernel import layout as at
-from howdah.simulate.kernel.hooks import ask, seconds, tell
-from howdah.simulate.kernel.lines import append, unlink
-from howdah.simulate.kernel.memory import (
+from howdah.simulate.kernel.compiled import layout as at
+from howdah.simulate.kernel.compiled.hooks import ask, seconds, tell
+from howdah.simulate.kernel.compiled.lines import append, unlink
+from howdah.simulate.kernel.compiled.memory import (
     compiled,
     get,
     get8,
@@ -22,10 +22,10 @@ from howdah.simulate.kernel.memory import (
     put32,
     trailing_zeros,
 )
-from howdah.simulate.kernel.pending import schedule, schedule_slot
-from howdah.simulate.kernel.random import count_draw, draw, item_uniform, nanoseconds
-from howdah.simulate.kernel.records import item, item_reference, push
-from howdah.simulate.kernel.tally import add, began, came, dropped, refused, went
+from howdah.simulate.kernel.compiled.pending import schedule, schedule_slot
+from howdah.simulate.kernel.compiled.random import count_draw, draw, item_uniform, nanoseconds
+from howdah.simulate.kernel.compiled.records import item, item_reference, push
+from howdah.simulate.kernel.compiled.tally import add, began, came, dropped, refused, went
 
 _FAR = 1e9
 

@@ -6,8 +6,8 @@ before a number changes, so that Little's law can be checked exactly. Must never
 
 from __future__ import annotations
 
-from howdah.simulate.kernel import layout as at
-from howdah.simulate.kernel.memory import compiled, get, put
+from howdah.simulate.kernel.compiled import layout as at
+from howdah.simulate.kernel.compiled.memory import compiled, get, put
 
 
 @compiled

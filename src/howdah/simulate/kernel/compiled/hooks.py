@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from howdah.simulate.kernel import layout as at
-from howdah.simulate.kernel.memory import call, compiled, get, get32, getf, putf
-from howdah.simulate.kernel.random import count_draw
+from howdah.simulate.kernel.compiled import layout as at
+from howdah.simulate.kernel.compiled.memory import call, compiled, get, get32, getf, putf
+from howdah.simulate.kernel.compiled.random import count_draw
 
 _FAR = 1e9  # seconds: never
 _MOST = 1e18

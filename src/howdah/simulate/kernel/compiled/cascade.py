@@ -6,10 +6,10 @@ never pop an event.
 
 from __future__ import annotations
 
-from howdah.simulate.kernel import layout as at
-from howdah.simulate.kernel.clients import create_attempt, hear, open_request
-from howdah.simulate.kernel.lines import append
-from howdah.simulate.kernel.memory import (
+from howdah.simulate.kernel.compiled import layout as at
+from howdah.simulate.kernel.compiled.clients import create_attempt, hear, open_request
+from howdah.simulate.kernel.compiled.lines import append
+from howdah.simulate.kernel.compiled.memory import (
     compiled,
     get,
     get8,
@@ -19,7 +19,7 @@ from howdah.simulate.kernel.memory import (
     put32,
     trailing_zeros,
 )
-from howdah.simulate.kernel.nodes import (
+from howdah.simulate.kernel.compiled.nodes import (
     enter_cache,
     enter_choice,
     enter_delay,
@@ -27,12 +27,12 @@ from howdah.simulate.kernel.nodes import (
     forget_ways,
     store,
 )
-from howdah.simulate.kernel.pools import admit_later, enter_pool, release, release_all
-from howdah.simulate.kernel.queues import enter_queue
-from howdah.simulate.kernel.records import free_item, item, push, request, reverse, session
-from howdah.simulate.kernel.sessions import begin_session, go_on, join_round, keeps
-from howdah.simulate.kernel.sharing import enter_sharing
-from howdah.simulate.kernel.tally import add
+from howdah.simulate.kernel.compiled.pools import admit_later, enter_pool, release, release_all
+from howdah.simulate.kernel.compiled.queues import enter_queue
+from howdah.simulate.kernel.compiled.records import free_item, item, push, request, reverse, session
+from howdah.simulate.kernel.compiled.sessions import begin_session, go_on, join_round, keeps
+from howdah.simulate.kernel.compiled.sharing import enter_sharing
+from howdah.simulate.kernel.compiled.tally import add
 
 
 @compiled

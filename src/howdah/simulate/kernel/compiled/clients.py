@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from howdah.simulate.kernel import layout as at
-from howdah.simulate.kernel.hooks import client_observes, gate_observes
-from howdah.simulate.kernel.memory import (
+from howdah.simulate.kernel.compiled import layout as at
+from howdah.simulate.kernel.compiled.hooks import client_observes, gate_observes
+from howdah.simulate.kernel.compiled.memory import (
     compiled,
     get,
     get32,
@@ -23,8 +23,8 @@ from howdah.simulate.kernel.memory import (
     putu,
     trailing_zeros,
 )
-from howdah.simulate.kernel.pending import schedule, schedule_lane, schedule_slot
-from howdah.simulate.kernel.random import (
+from howdah.simulate.kernel.compiled.pending import schedule, schedule_lane, schedule_slot
+from howdah.simulate.kernel.compiled.random import (
     GOLDEN,
     count_draw,
     draw,
@@ -34,10 +34,17 @@ from howdah.simulate.kernel.random import (
     mix,
     nanoseconds,
 )
-from howdah.simulate.kernel.records import free_request, item, new_item, new_request, push, request
-from howdah.simulate.kernel.retries import retry_delay, succeeded_budget
-from howdah.simulate.kernel.sessions import request_of_session_ended
-from howdah.simulate.kernel.tally import add
+from howdah.simulate.kernel.compiled.records import (
+    free_request,
+    item,
+    new_item,
+    new_request,
+    push,
+    request,
+)
+from howdah.simulate.kernel.compiled.retries import retry_delay, succeeded_budget
+from howdah.simulate.kernel.compiled.sessions import request_of_session_ended
+from howdah.simulate.kernel.compiled.tally import add
 
 _TWIN = 2048  # where a hedge's visits count from
 

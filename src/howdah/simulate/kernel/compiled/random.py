@@ -9,8 +9,8 @@ from __future__ import annotations
 import numpy as np
 
 from howdah.simulate import numbers
-from howdah.simulate.kernel import layout as at
-from howdah.simulate.kernel.memory import bits_of, compiled, float_of, get, getf, getu, put
+from howdah.simulate.kernel.compiled import layout as at
+from howdah.simulate.kernel.compiled.memory import bits_of, compiled, float_of, get, getf, getu, put
 
 GOLDEN = np.uint64(numbers.GOLDEN)
 _FIRST, _SECOND = np.uint64(0xBF58476D1CE4E5B9), np.uint64(0x94D049BB133111EB)

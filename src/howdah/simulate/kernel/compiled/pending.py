@@ -7,8 +7,8 @@ else is in the heap. Must never know what an event means.
 
 from __future__ import annotations
 
-from howdah.simulate.kernel import layout as at
-from howdah.simulate.kernel.memory import compiled, get, put
+from howdah.simulate.kernel.compiled import layout as at
+from howdah.simulate.kernel.compiled.memory import compiled, get, put
 
 
 @compiled

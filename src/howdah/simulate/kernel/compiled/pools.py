@@ -6,9 +6,9 @@ let an item go on itself: who is admitted is put on the stack.
 
 from __future__ import annotations
 
-from howdah.simulate.kernel import layout as at
-from howdah.simulate.kernel.lines import append, unlink
-from howdah.simulate.kernel.memory import (
+from howdah.simulate.kernel.compiled import layout as at
+from howdah.simulate.kernel.compiled.lines import append, unlink
+from howdah.simulate.kernel.compiled.memory import (
     compiled,
     get,
     get8,
@@ -17,9 +17,9 @@ from howdah.simulate.kernel.memory import (
     put8,
     put32,
 )
-from howdah.simulate.kernel.ranks import rank_in, rank_out
-from howdah.simulate.kernel.records import item, item_reference, push
-from howdah.simulate.kernel.tally import add, began, came, dropped, refused, went
+from howdah.simulate.kernel.compiled.ranks import rank_in, rank_out
+from howdah.simulate.kernel.compiled.records import item, item_reference, push
+from howdah.simulate.kernel.compiled.tally import add, began, came, dropped, refused, went
 
 _MOST_HELD = 8
 

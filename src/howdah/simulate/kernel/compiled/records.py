@@ -6,8 +6,8 @@ looked at before the event; so nothing here can fail. Must never schedule an eve
 
 from __future__ import annotations
 
-from howdah.simulate.kernel import layout as at
-from howdah.simulate.kernel.memory import compiled, get, get32, put, put32
+from howdah.simulate.kernel.compiled import layout as at
+from howdah.simulate.kernel.compiled.memory import compiled, get, get32, put, put32
 
 
 @compiled
