@@ -1,6 +1,6 @@
 """The storm: many events, and the relay's process killed again and again.
 
-By default 20,000 events to each broker, with three kills; `make soak` sends 1,000,000, with a kill
+By default 12,000 events to each broker, with two kills; `make soak` sends 1,000,000, with a kill
 every three seconds; HTTP, which takes them one by one, gets a sixtieth.
 `HOWDAH_STORM_EVENTS` and `HOWDAH_STORM_KILL_SECONDS` change either. Each prints one line of JSON
 with its figures, and adds it to the file that `HOWDAH_STORM_REPORT` names.
@@ -189,7 +189,7 @@ class Storm:
 
 @pytest.fixture(
     params=[
-        pytest.param((20_000, 0.2, 3), id="short"),
+        pytest.param((12_000, 0.1, 2), id="short"),
         pytest.param((1_000_000, 3.0, 10_000), id="long", marks=pytest.mark.soak),
     ]
 )
