@@ -65,6 +65,7 @@ def documents(connection: psycopg.Connection) -> None:
         connection.execute(f"SELECT * FROM doc WHERE {condition}").fetchall()
 
 
+@pytest.mark.postgres(newest_by_default=True)
 def test_an_index_for_the_form_of_a_predicate(database: Database) -> None:
     with database.connect() as connection:
         documents(connection)
