@@ -1,0 +1,133 @@
+"""The compiled kernel and the reference give the same events, counters, samples and items."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from howdah.simulate.model import Cache, Model, Pool, Queue
+from howdah.simulate.reference import ReferenceEngine
+from tests.unit.simulate.any_model import changes, models
+from tests.unit.simulate.making import retry_storm
+
+pytest.importorskip("numba", reason="the kernel is compiled by numba")
+
+from howdah.simulate.kernel.engine import KernelEngine
+
+SECOND = 1_000_000_000
+EXAMPLES = int(os.environ.get("HOWDAH_EXAMPLES", "40"))
+CALM = settings(
+    max_examples=EXAMPLES,
+    deadline=None,
+    derandomize="HOWDAH_EXAMPLES" not in os.environ,
+    suppress_health_check=list(HealthCheck),
+)
+pytestmark = pytest.mark.xdist_group("kernel")  # compiled once
+
+
+class Both:
+    """The two engines, driven alike and compared."""
+
+    def __init__(self, model: Model, seed: int) -> None:
+        self.reference = ReferenceEngine(model, seed)
+        self.kernel = KernelEngine(model, seed)
+        self.said: list[str] = []
+
+    def do(self, what: str, act: Callable[[Any], object]) -> None:
+        """The same to both."""
+        self.said.append(what)
+        act(self.reference)
+        act(self.kernel)
+
+    def to(self, until: float) -> None:
+        """Go on and compare."""
+        self.do(f"advance({until})", lambda engine: engine.advance(int(until * SECOND)))
+        self.compare()
+
+    def compare(self) -> None:
+        """Everything that can be seen."""
+        ours, theirs = self.reference, self.kernel
+        assert theirs.gauges() == ours.gauges(), self.said
+        assert (theirs.events, theirs.cancelled) == (ours.events, ours.cancelled), self.said
+        assert theirs.hash == ours.hash, self.said
+        assert theirs.now_ns == ours.now_ns, self.said
+        assert theirs.items() == ours.items(), self.said
+        assert ours.check() == []
+        assert theirs.check() == []
+
+    def compare_samples(self) -> None:
+        """Every column at every sample."""
+        ours, theirs = self.reference.samples(), self.kernel.samples()
+        assert theirs.t.tolist() == ours.t.tolist()
+        assert list(theirs.columns) == list(ours.columns)
+        for name, column in ours.columns.items():
+            assert theirs.columns[name].tolist() == column.tolist(), name
+
+
+@pytest.mark.parametrize("seed", [1, 2, 7])
+def test_on_the_retry_storm(seed: int) -> None:
+    both = Both(retry_storm(horizon=3000.0), seed)
+    for until in (0.0, 100.0, 2000.0, 2050.0, 3000.0):
+        both.to(until)
+    both.compare_samples()
+
+
+@CALM
+@given(models(), st.integers(0, 3))
+def test_on_any_model(model: Model, seed: int) -> None:
+    both = Both(model, seed)
+    for until in (0.0, 1.0, 3.0, 6.0, 12.0):
+        both.to(until)
+    both.compare_samples()
+
+
+def interventions(draw: Callable[[Any], Any], both: Both, model: Model) -> None:
+    """Some of what can be done to a running engine."""
+    able: list[tuple[str, Callable[[Any], object]]] = [("reseed(5)", lambda e: e.reseed(5))]
+    client = draw(st.sampled_from(sorted(model.clients)))
+    able.append((f"inject({client})", lambda e: e.inject(client, 5)))
+    for name, station in model.stations.items():
+        if isinstance(station, Queue | Pool):
+            able.append((f"drop({name})", lambda e, name=name: e.drop(name)))
+        if isinstance(station, Cache):
+            able.append((f"flush({name})", lambda e, name=name: e.flush(name)))
+    for path, values in changes(model).items():
+        value = draw(st.sampled_from(values))
+        able.append((f"set({path}, {value})", lambda e, p=path, v=value: e.set(p, v)))
+    for what, act in draw(st.lists(st.sampled_from(able), min_size=1, max_size=4)):
+        both.do(what, act)
+        both.compare()
+
+
+@CALM
+@given(models(), st.data())
+def test_after_any_intervention(model: Model, data: st.DataObject) -> None:
+    both = Both(model, 4)
+    for until in (2.0, 4.0, 8.0):
+        both.to(until)
+        interventions(data.draw, both, model)
+    both.to(11.0)
+    both.compare_samples()
+
+
+@CALM
+@given(models(), st.data())
+def test_after_a_return_to_a_snapshot(model: Model, data: st.DataObject) -> None:
+    both = Both(model, 5)
+    both.to(3.0)
+    ours, theirs = both.reference.snapshot(), both.kernel.snapshot()
+    both.to(6.0)
+    interventions(data.draw, both, model)
+    both.to(8.0)
+    both.said.append("restore")
+    both.reference.restore(ours)
+    both.kernel.restore(theirs)
+    both.compare()
+    interventions(data.draw, both, model)
+    both.to(9.0)
+    both.compare_samples()
