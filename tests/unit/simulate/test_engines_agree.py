@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from operator import methodcaller
 from typing import Any
 
 import pytest
@@ -46,7 +47,7 @@ class Both:
 
     def to(self, until: float) -> None:
         """Go on and compare."""
-        self.do(f"advance({until})", lambda engine: engine.advance(int(until * SECOND)))
+        self.do(f"advance({until})", methodcaller("advance", int(until * SECOND)))
         self.compare()
 
     def compare(self) -> None:
@@ -88,17 +89,17 @@ def test_on_any_model(model: Model, seed: int) -> None:
 
 def interventions(draw: Callable[[Any], Any], both: Both, model: Model) -> None:
     """Some of what can be done to a running engine."""
-    able: list[tuple[str, Callable[[Any], object]]] = [("reseed(5)", lambda e: e.reseed(5))]
+    able: list[tuple[str, Callable[[Any], object]]] = [("reseed(5)", methodcaller("reseed", 5))]
     client = draw(st.sampled_from(sorted(model.clients)))
-    able.append((f"inject({client})", lambda e: e.inject(client, 5)))
+    able.append((f"inject({client})", methodcaller("inject", client, 5)))
     for name, station in model.stations.items():
         if isinstance(station, Queue | Pool):
-            able.append((f"drop({name})", lambda e, name=name: e.drop(name)))
+            able.append((f"drop({name})", methodcaller("drop", name)))
         if isinstance(station, Cache):
-            able.append((f"flush({name})", lambda e, name=name: e.flush(name)))
+            able.append((f"flush({name})", methodcaller("flush", name)))
     for path, values in changes(model).items():
         value = draw(st.sampled_from(values))
-        able.append((f"set({path}, {value})", lambda e, p=path, v=value: e.set(p, v)))
+        able.append((f"set({path}, {value})", methodcaller("set", path, value)))
     for what, act in draw(st.lists(st.sampled_from(able), min_size=1, max_size=4)):
         both.do(what, act)
         both.compare()
