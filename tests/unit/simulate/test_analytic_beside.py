@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import msgspec
 import pytest
-from howdah.simulate.run import start
 
 from howdah.simulate.analytic import analytic, beside
 from howdah.simulate.model import (
@@ -26,6 +25,7 @@ from howdah.simulate.model import (
     Uniform,
     Zipf,
 )
+from howdah.simulate.run import start
 from howdah.simulate.search.trial import advance
 
 SECOND = Exponential(mean=1.0)
