@@ -51,6 +51,7 @@ def test_the_demo_finds_what_was_planted_and_cures_what_it_proved(tmp_path: Path
         capture_output=True,
         text=True,
         check=False,
+        # Not HOWDAH_RUN_DIR: commits as fast as memory would leave few MultiXacts to be found.
         env={"PATH": "/usr/bin:/bin", "HOME": str(Path.home()), "COLUMNS": "80"},
     )
     assert ran.returncode == 0, ran.stdout + ran.stderr

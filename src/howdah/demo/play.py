@@ -70,7 +70,9 @@ def play(console: Console, page: Path, *, clock: Clock = SYSTEM_CLOCK) -> None:
                 clock.sleep(_LIVE_SECONDS)
                 traffic.back_up()
                 teller.step("3. Diagnosis, read-only; remedies are tried on a sandbox")
-                ill, before = _diagnose(dsn, teller)
+                ill = collect.take(dsn, Options(), progress=teller.detail)
+                traffic.calm()
+                before = _diagnose(dsn, ill, teller)
                 teller.done()
                 terminal.render(contract(before), console)
                 teller.step("4. Applying what was proven; ending the forgotten report")
@@ -78,7 +80,8 @@ def play(console: Console, page: Path, *, clock: Clock = SYSTEM_CLOCK) -> None:
                 _tell(console, cure.apply(server, shop.DATABASE, before))
                 clock.sleep(_AFTER_SECONDS)
                 teller.step("5. Diagnosis again")
-                well, after = _diagnose(dsn, teller)
+                well = collect.take(dsn, Options(), progress=teller.detail)
+                after = _diagnose(dsn, well, teller)
     finally:
         teller.done()
     text = html.page(after, well, before, before_snapshot=ill, rules=all_rules())
@@ -87,13 +90,11 @@ def play(console: Console, page: Path, *, clock: Clock = SYSTEM_CLOCK) -> None:
     console.print(f"\nAll of it in {clock.monotonic() - started:.0f} s. The page: {page}")
 
 
-def _diagnose(dsn: str, teller: _Teller) -> tuple[Snapshot, Diagnosis]:
-    snapshot = collect.take(dsn, Options(), progress=teller.detail)
+def _diagnose(dsn: str, snapshot: Snapshot, teller: _Teller) -> Diagnosis:
     schema = api.schema_source(dsn, snapshot)
-    diagnosis = api.diagnose(
+    return api.diagnose(
         snapshot, schema=schema, trial_seconds=_TRIAL_SECONDS, progress=teller.detail
     )
-    return snapshot, diagnosis
 
 
 def _tell(console: Console, applied: tuple[cure.Applied, ...]) -> None:

@@ -21,6 +21,7 @@ from howdah.postgres import Server
 _TRAFFIC = query.load("howdah.demo", "sql/traffic.sql")
 _CLIENTS = 10
 _PUBLISHERS = 2
+_REST_SECONDS = 0.1  # of a calm customer, after everything that it does
 
 Client = psycopg.Connection[Any]
 
@@ -32,6 +33,7 @@ class Traffic:
         self._server = server
         self._database = database
         self._over = threading.Event()
+        self._calm = False
         self._threads: list[threading.Thread] = []
         self._failures: list[BaseException] = []
         self._holder: Client | None = None
@@ -48,6 +50,10 @@ class Traffic:
             self._spawn(self._customer, number)
         for number in range(_PUBLISHERS):
             self._spawn(self._publisher, number)
+
+    def calm(self) -> None:
+        """Let customers rest between what they do: the processors are for the diagnosis now."""
+        self._calm = True
 
     def back_up(self) -> None:
         """Begin the nightly backup, as far as the others notice it."""
@@ -84,7 +90,7 @@ class Traffic:
     def _customer(self, number: int, connection: Client) -> None:
         dice = random.Random(number)
         for turn in itertools.count():
-            if self._over.is_set():
+            if self._over.is_set() or (self._calm and self._over.wait(_REST_SECONDS)):
                 return
             block, values = _action(dice, turn)
             # an order may be gone with its customer, as it may in any shop
