@@ -27,6 +27,7 @@ from howdah.queue.context import JobContext
 from howdah.queue.desk import Assignment, JobRow, Lease
 from howdah.queue.dispatch import Dispatching
 from howdah.queue.model import Ack, Failure, Heartbeat, Left, Registered
+from howdah.queue.policy import Terms
 from howdah.schema.api import install
 from howdah.testing import Database
 from howdah.testing.crashing import CRASHES, CrashingDriver, CrashPoint, How, When, every_point
@@ -92,7 +93,17 @@ class Hand:
     def register(self) -> None:
         self.after = run(self.driver, desk.newest_generation("crash"))
         policies = self.world.queue.policy.kinds
-        told = Registered(self.name, 2, frozenset(policies), 0.0, policies=policies, confirms=True)
+        number = self.world.round if self.world.other_limits else 0
+        wide = Limit(name="wide", allow=Allowance(concurrency=100 + number))
+        told = Registered(
+            self.name,
+            2,
+            frozenset(policies),
+            0.0,
+            policies=policies,
+            terms=Terms(limits=(wide,)),
+            confirms=True,
+        )
         self.tell(run(self.driver, desk.register("crash", told, "here", 1)))
 
     def tell(self, report: Any) -> None:
@@ -135,6 +146,7 @@ class World:
         self.queue.make_schedules(admin)
         admin.execute(EFFECTS)
         self.round = 0
+        self.other_limits = False  # in each round: then the dispatcher starts anew from the record
         self.runs: defaultdict[str, list[int]] = defaultdict(list)  # attempts by name, this round
         self.order: list[str] = []
         self.jobs: dict[str, int] = {}
@@ -355,6 +367,7 @@ def test_a_crash_before_or_after_any_statement_loses_nothing(world: World, side:
 @pytest.mark.soak
 @pytest.mark.parametrize("side", [0, 1], ids=["dispatcher", "worker"])
 def test_every_way_to_crash_at_every_statement(world: World, side: int) -> None:
+    world.other_limits = True
     crash_everywhere(world, side, all_points)
 
 
@@ -374,6 +387,6 @@ def test_a_deposed_dispatcher_can_write_nothing(world: World) -> None:
             run(other, owner.turn())
             hand.work()
         newest = run(other, store.newest("crash"))
-        assert newest.epoch == 2
+        assert newest.epoch == 3  # the owner's second start: it heard of another limit
         assert world.runs["plain"] == [1]
         hand.driver._connection.close()

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 _RUN_SECONDS = (0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1, 5, 10, 30, 60, 300, 1800)
 _WAIT_SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 5, 10, 60, 600, 3600, 86400)
-EVENTS = ("seen", "claimed", "done", "retried", "dead", "lost", "cancelled", "late")
+EVENTS = ("seen", "claimed", "done", "retried", "dead", "lost", "returned", "cancelled", "late")
 
 
 class Metrics:

@@ -13,7 +13,7 @@ from typing import Any, Literal
 from msgspec import Struct
 
 SCHEMA_VERSION = 1
-COUNTED = ("seen", "claimed", "done", "retried", "dead", "lost", "cancelled", "late")
+COUNTED = ("seen", "claimed", "done", "retried", "dead", "lost", "returned", "cancelled", "late")
 
 State = Literal["waiting", "running", "later", "parked", "dead", "finished", "unknown"]
 LISTED: tuple[State, ...] = ("running", "later", "parked", "dead")

@@ -7,12 +7,15 @@ import threading
 from typing import Any
 
 import psycopg
+import pytest
 
 from howdah.queue import Allowance, Backoff, JobContext, KindPolicy, Limit, Queue
 from howdah.testing import Database, wait_until
 
 from .app import queue as app
 from .working import RAN, Process, leader, made, wait_for, wait_quiet, working
+
+pytestmark = pytest.mark.postgres(newest_by_default=True)  # decided in Python
 
 SOON = Backoff(base_seconds=0.05, jitter="none")
 DEAD = "SELECT array_agg(attempt ORDER BY job) FROM howdah.queue_dead"
@@ -184,3 +187,24 @@ def epoch(connection: psycopg.Connection[Any]) -> int:
     row = connection.execute("SELECT epoch FROM howdah.queue_newest('shop')").fetchone()
     assert row is not None
     return int(row[0])
+
+
+def test_a_worker_of_the_previous_version_goes_on_as_it_did(database: Database) -> None:
+    """Its row and its report say nothing of policies, and nobody waits for it to confirm."""
+    queue = Queue("shop", lease_seconds=2)
+    with made(database, queue) as connection:
+        connection.execute(
+            "INSERT INTO howdah.queue_worker (queue_id, name, slots, kinds, host, pid)"
+            " SELECT queue_id, 'old', 1, '{ship}', 'there', 1 FROM howdah.queue"
+        )
+        said = '{"type": "Registered", "worker": "old", "slots": 1, "kinds": ["ship"], "at": 0.0}'
+        with working(queue, database.dsn):
+            wait_until(lambda: leader(connection, "shop"))
+            connection.execute(
+                "SELECT howdah.emit('reports_shop', 'report', NULL::text, %s::jsonb)", (said,)
+            )
+            queue.enqueue(connection, "ship", max_attempts=1)
+            # Nobody runs it: it is lost with its worker, and counts as before.
+            assert dead(connection, 1) == [1]
+        claimed = 'SELECT worker, attempts FROM howdah."queue_shop$claim$0"'
+        assert connection.execute(claimed).fetchall() == [("old", None)]
