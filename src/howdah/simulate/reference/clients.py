@@ -44,6 +44,7 @@ class Client:
         self.mutation = given.mutation
         self.band = given.band
         self.group = given.group
+        self._purposes: dict[str, int] = {}
         self.retry = self._retry(given.retry)
         self._demand = numbers.law(given.demand)
         self._keys = numbers.key_table(given.keys) if given.keys else None
@@ -80,7 +81,9 @@ class Client:
 
     def purpose(self, purpose: str) -> int:
         """The number of a purpose of draws."""
-        return numbers.number(f"{self.name}/{purpose}")
+        if purpose not in self._purposes:
+            self._purposes[purpose] = numbers.number(f"{self.name}/{purpose}")
+        return self._purposes[purpose]
 
     def new_request(self) -> Request:
         """The next request, numbered, with its demand and key."""
