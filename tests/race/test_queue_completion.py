@@ -116,3 +116,41 @@ def test_the_effect_is_there_or_the_job_is_taken_away_never_both(
         outcomes.add((effects, race.superseded))
     assert (0, True) in outcomes
     assert ((1, False) in outcomes) is commits
+
+
+# Taking a claim in doubt: the worker's one step against the dispatcher's.
+
+TAKING = [("take", "end", "lose"), ("take", "lose", "end"), ("lose", "take", "end")]
+TAKE_OR_LOSE = """SELECT settled::text, busy::text FROM howdah.queue_revoke(
+                      howdah.queue_named('shop'), jsonb_build_array(jsonb_build_object(
+                      'generation', %s::bigint, 'ordinal', 0, 'rows', '[7, 0]'::jsonb)))"""
+
+
+@pytest.mark.parametrize("commits", [True, False])
+@pytest.mark.parametrize("order", TAKING)
+def test_a_claim_in_doubt_is_taken_or_lost_never_both(
+    database: Database, prepared: psycopg.Connection[Any], order: tuple[str, ...], commits: bool
+) -> None:
+    prepared.execute(CLAIM, (100,))
+    ours: set[tuple[int, int]] = set()
+    answers: list[tuple[str, str]] = []
+    with database.connect(autocommit=False) as worker:
+        for step in order:
+            if step == "take":
+                ours = run(worker, desk.take("shop", [(100, 0)]))
+            elif step == "end":
+                worker.commit() if commits else worker.rollback()
+            else:
+                answers += prepared.execute(TAKE_OR_LOSE, (100,)).fetchall()
+    settled, busy = answers[0]
+    if order == ("take", "lose", "end"):
+        # Nobody knows yet: the row of the claim alone is busy, and then the attempt counts.
+        assert (settled, busy) == ("[]", "[[100, 0, 0]]")
+    elif order[0] == "lose":
+        assert (settled, busy, ours) == ("[]", "[]", set())
+    else:
+        assert ours == {(100, 0)}
+        assert busy == "[]"
+        assert settled == ("[[100, 0, 0]]" if commits else "[]")
+        again = run(prepared, desk.take("shop", [(100, 0)]))  # its connection was lost meanwhile
+        assert again == (ours if commits else set())
