@@ -2,7 +2,7 @@
 
 Owns where compiled code is kept and when it is stale. numba's own cache looks at one file only:
 a change in another file of the kernel would run old code. Here the stamp is a hash of every file
-in `compiled/`, of `numbers.py` and of the versions of the compilers (and for a policy of all
+in `compiled/`, of what links it, of `numbers.py` and of the versions of the compilers (and for a policy of all
 policies), so a stale entry is never taken. Must never be trusted with anything but what can be compiled again.
 """
 
@@ -27,7 +27,8 @@ _HERE = Path(__file__).parent
 @lru_cache(maxsize=1)
 def stamp() -> str:
     """The hash of all that the kernel's compiled code is made of."""
-    return stamp_of([_HERE / "compiled"], [_HERE.parent / "numbers.py"])
+    makers = [_HERE / "entry.py", _HERE / "linking.py", _HERE.parent / "numbers.py"]
+    return stamp_of([_HERE / "compiled"], makers)
 
 
 @lru_cache(maxsize=1)

@@ -22,11 +22,6 @@ _SIGNATURE = _WORD(_WORD, _WORD, _WORD, _WORD, _WORD, types.float64)
 Command = Callable[[int, int, int, int, int, float], int]
 
 
-def _command(s, operation, a, b, c, x):
-    """See `command.py`."""
-    return dispatch(s, operation, a, b, c, x)
-
-
 _lock = threading.Lock()
 
 
@@ -38,9 +33,9 @@ def command() -> Command:
 
 @lru_cache(maxsize=1)
 def _made() -> Command:
-    made = njit(**OPTIONS)(_command)
-    made._cache = FolderCache(_command)
-    with linked_once(_command):
+    made = njit(**OPTIONS)(dispatch)
+    made._cache = FolderCache(dispatch)
+    with linked_once(dispatch):
         made.compile(_SIGNATURE)
     made.disable_compile()
     found: Command = made

@@ -20,15 +20,30 @@ from numba.core.cpu import CPUContext
 
 
 def _all_below(library: Any) -> list[Any]:
-    """Every library that this one needs, however deep, each once."""
+    """Every library that this one needs, however deep, each once and before those that it needs.
+
+    The order matters: LLVM drops a function that may be defined elsewhere too when it is linked
+    before anything refers to it.
+    """
     found: dict[Any, None] = {}
-    waiting = list(library._linking_libraries)
-    while waiting:
-        one = waiting.pop()
-        if one not in found:
-            found[one] = None
-            waiting.extend(one._linking_libraries)
-    return list(found)
+
+    def visit(one: Any) -> None:
+        for needed in one._linking_libraries:
+            if needed not in found:
+                visit(needed)
+        found[one] = None
+
+    visit(library)
+    return [one for one in reversed(found) if one is not library]
+
+
+def _undefined(library: Any) -> list[str]:
+    """Functions of ours that are called but not there: they would be called at address 0."""
+    return [
+        one.name
+        for one in library._final_module.functions
+        if one.is_declaration and "howdah" in one.name
+    ]
 
 
 @contextmanager
@@ -40,6 +55,8 @@ def linked_once(root: Callable[..., Any]) -> Iterator[None]:
         if library.name == root.__qualname__:
             library._linking_libraries = _all_below(library)
             finalize(library)
+            if missing := _undefined(library):
+                raise AssertionError(f"not linked: {missing}")
         else:
             library._finalized = True
 

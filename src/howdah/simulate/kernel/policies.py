@@ -21,7 +21,7 @@ from howdah.simulate.model import Policy
 from howdah.simulate.policies.policy import Kind, find
 
 _NUMBERS = types.CPointer(types.float64)
-_SIGNATURE = types.float64(_NUMBERS, _NUMBERS, _NUMBERS, types.float64)
+_SIGNATURE = (_NUMBERS, _NUMBERS, _NUMBERS, types.float64), types.float64
 _compiled: dict[Callable[..., Any], CFunc] = {}  # kept alive: the kernel has their addresses
 
 

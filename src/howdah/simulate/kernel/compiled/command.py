@@ -82,9 +82,8 @@ def _change(s, operation, a, b, x):
         drop_all(s, s + a)
 
 
-@compiled
 def dispatch(s, operation, a, b, c, x):
-    """Do a command; RUN answers why it stopped."""
+    """Do a command; RUN answers why it stopped. Compiled by `entry.py`, with all that it calls."""
     if operation == RUN:
         return run(s, a, b)
     if operation == WALK:
