@@ -121,7 +121,7 @@ def test_a_constraint_of_the_receiver_is_poison(adapter: PostgresqlAdapter) -> N
         ("poison", "23514"),
         ("held", ""),
         ("delivered", ""),
-        ("poison", "data"),
+        ("poison", "22021"),
     ]
 
 

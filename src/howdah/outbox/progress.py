@@ -110,7 +110,8 @@ class Contiguous:
         if not self._stretches:
             return None
         stretch = self._stretches[0]
-        return next((each for each in stretch.items if each.state is State.PENDING), None)
+        left = itertools.islice(stretch.items, stretch.at, None)
+        return next((each for each in left if each.state is State.PENDING), None)
 
     def _open(self) -> Iterator[Item]:
         yield from self._taken

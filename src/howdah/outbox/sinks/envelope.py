@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
-from howdah.outbox.sinks.sink import Message
+from howdah.outbox.sinks.sink import Message, Outcome, Verdict
 
 UID = "howdah-uid"
 """The message's uid: what a consumer removes duplicates by."""
@@ -19,6 +19,7 @@ AT = "howdah-at"
 """When it was emitted, as RFC 3339 in UTC with microseconds."""
 
 OURS = frozenset({UID, TOPIC, KEY, AT})
+_OURS_BYTES = sum(map(len, OURS)) + len("2026-01-31T12:00:00.250000Z")
 
 
 def emitted_at(message: Message) -> str:
@@ -40,6 +41,27 @@ def envelope(message: Message) -> dict[str, str]:
 
 def size(message: Message, headers: dict[str, str]) -> int:
     """Bytes of the payload and of the headers as UTF-8, separators not counted."""
-    return len(message.payload) + sum(
-        len(name.encode()) + len(value.encode()) for name, value in headers.items()
-    )
+    return len(message.payload) + len("".join((*headers, *headers.values())).encode())
+
+
+def texts(message: Message) -> str:
+    """All that a producer may have written of a message but its payload."""
+    headers = message.headers
+    return "".join((message.uid, message.topic, message.key or "", *headers, *headers.values()))
+
+
+def surely_fits(message: Message, limit: int, *, more: int = 0) -> bool:
+    """Whether its size and `more` bytes stay within the limit, by a bound that costs less."""
+    # A character has four bytes at most.
+    return len(message.payload) + 4 * len(texts(message)) + _OURS_BYTES + more <= limit
+
+
+def too_large(message: Message, limit: int | None) -> Outcome | None:
+    """The verdict about a message that is larger than the limit; None for any other."""
+    if limit is None or surely_fits(message, limit):
+        return None
+    needed = size(message, envelope(message))
+    if needed <= limit:
+        return None
+    reason = f"{needed} bytes, and {limit} are allowed"
+    return Outcome(verdict=Verdict.POISON, reason=reason, code="too-large")

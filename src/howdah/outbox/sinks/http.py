@@ -36,7 +36,7 @@ from howdah.clock import SYSTEM_CLOCK, Clock
 from howdah.errors import BadInput, Denied, HowdahError, TimedOut, Unreachable
 from howdah.outbox.sinks import cloudevents, webhook_signature
 from howdah.outbox.sinks.address import place, scrubbed
-from howdah.outbox.sinks.envelope import envelope, size
+from howdah.outbox.sinks.envelope import too_large
 from howdah.outbox.sinks.extra import needs
 from howdah.outbox.sinks.lanes import Lanes
 from howdah.outbox.sinks.settings import Settings, build
@@ -76,7 +76,7 @@ class HttpSettings(Settings, frozen=True, kw_only=True):
     """CloudEvents' `source`: a URI reference that names this producer."""
     mode: Literal["binary", "structured"] = "binary"
     content_type: str = "application/json"
-    """Of payloads whose message has no header `content-type`."""
+    """Of payloads whose message has no header `content-type`; a relay's messages have one."""
     secrets: tuple[str, ...] = ()
     """`whsec_...`; all sign, so that the receiver can change from one to the next."""
     headers: dict[str, str] = msgspec.field(default_factory=dict)
@@ -172,9 +172,8 @@ class HttpSink(Sink):
         where = place(self.settings.url)
         if self._client is None:
             raise Unreachable(f"no connection to {where}")
-        limit, needed = self.settings.max_bytes, size(message, envelope(message))
-        if limit is not None and needed > limit:
-            return _outcome(Verdict.POISON, "too-large", f"{needed} bytes, and {limit} are allowed")
+        if (refusal := too_large(message, self.settings.max_bytes)) is not None:
+            return refusal
         url = self.settings.url.replace(_TOPIC, quote(message.topic, safe=""))
         try:
             headers, body = self._request(message)

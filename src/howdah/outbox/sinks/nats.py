@@ -32,7 +32,7 @@ import msgspec
 
 from howdah.errors import BadInput, Denied, HowdahError, TimedOut, Unreachable, Unsupported
 from howdah.outbox.sinks.address import place, scrubbed
-from howdah.outbox.sinks.envelope import envelope
+from howdah.outbox.sinks.envelope import envelope, surely_fits, texts
 from howdah.outbox.sinks.extra import needs
 from howdah.outbox.sinks.lanes import NOT_SENT, Ending, Lanes, hold, hold_unsent
 from howdah.outbox.sinks.nats_acks import Ack, Acks, Refusal
@@ -60,6 +60,8 @@ _CHAIN_ROUNDS = 4
 """Rounds of a broken chain before the rest of the call goes by lanes."""
 _HEADER_OVERHEAD = 12
 """Bytes of `NATS/1.0`, its line end and the closing one; a header adds four: colon, space, end."""
+_NATS_HEADERS_BYTES = 200
+"""More than the names of the library's headers, and what it and ours are separated by."""
 
 _LOGIN_REFUSED = "authorization violation"
 
@@ -301,9 +303,14 @@ class NatsSink(Sink):
             return _poison(
                 "no-subject", f"stream {self.settings.stream!r} does not listen to {subject!r}"
             )
-        headers = self._headers(message)
-        if any("\r" in text or "\n" in text for pair in headers.items() for text in pair):
+        written = texts(message)
+        if "\r" in written or "\n" in written:
             return _poison("bad-header", "a header holds a line end")
+        # Nats's own headers repeat the uid, which the bound counts four times, and name the stream.
+        more = _NATS_HEADERS_BYTES + 4 * (len(message.headers) + len(self.settings.stream))
+        if surely_fits(message, self._max_bytes, more=more):
+            return None
+        headers = self._headers(message)
         needed = len(message.payload) + _HEADER_OVERHEAD
         needed += sum(len(f"{name}{value}".encode()) + 4 for name, value in headers.items())
         if needed > self._max_bytes:

@@ -25,7 +25,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import json
 import os
 import socket
 from collections.abc import Coroutine, Mapping, Sequence
@@ -45,7 +44,7 @@ from howdah.errors import (
     Unreachable,
     from_database,
 )
-from howdah.outbox.sinks.envelope import envelope, size
+from howdah.outbox.sinks.envelope import too_large
 from howdah.outbox.sinks.lanes import HELD
 from howdah.outbox.sinks.settings import Settings, build
 from howdah.outbox.sinks.sink import (
@@ -317,11 +316,7 @@ class PostgresqlSink(Sink):
             return Outcome(verdict=Verdict.POISON, reason=reason, code=error.sqlstate or "data")
 
     def _refusal(self, message: Message) -> Outcome | None:
-        limit, needed = self.settings.max_bytes, size(message, envelope(message))
-        if needed <= limit:
-            return None
-        reason = f"{needed} bytes, and {limit} are allowed"
-        return Outcome(verdict=Verdict.POISON, reason=reason, code="too-large")
+        return too_large(message, self.settings.max_bytes)
 
     def _failure(self, error: psycopg.Error | TimeoutError) -> HowdahError:
         if isinstance(error, TimeoutError):
@@ -368,6 +363,6 @@ def _columns(messages: Sequence[Message]) -> dict[str, Any]:
         "topics": [message.topic for message in messages],
         "keys": [message.key for message in messages],
         "payloads": [message.payload for message in messages],
-        "headers": [json.dumps(message.headers) for message in messages],
+        "headers": [msgspec.json.encode(message.headers).decode() for message in messages],
         "ats": [message.at for message in messages],
     }

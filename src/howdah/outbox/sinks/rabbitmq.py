@@ -28,7 +28,7 @@ import msgspec
 
 from howdah.errors import BadInput, Denied, HowdahError, TimedOut, Unreachable
 from howdah.outbox.sinks.address import place, scrubbed
-from howdah.outbox.sinks.envelope import envelope, size
+from howdah.outbox.sinks.envelope import envelope, too_large
 from howdah.outbox.sinks.extra import needs
 from howdah.outbox.sinks.lanes import Lanes
 from howdah.outbox.sinks.settings import Settings, build
@@ -200,15 +200,9 @@ class RabbitmqSink(Sink):
         """Why this message can never be sent, found without asking the broker."""
         if len(self._routing_key(message).encode()) > _MAX_SHORT_STRING:
             return _poison("long-topic", f"a routing key has at most {_MAX_SHORT_STRING} bytes")
-        headers = envelope(message)
-        if any(len(name.encode()) > _MAX_SHORT_STRING for name in headers):
+        if any(len(name.encode()) > _MAX_SHORT_STRING for name in message.headers):
             return _poison("long-header", f"a header's name has at most {_MAX_SHORT_STRING} bytes")
-        needed = size(message, headers)
-        if needed > self.settings.max_bytes:
-            return _poison(
-                "too-large", f"{needed} bytes, and {self.settings.max_bytes} are allowed"
-            )
-        return None
+        return too_large(message, self.settings.max_bytes)
 
     async def close(self) -> None:
         """Let go of the connection."""

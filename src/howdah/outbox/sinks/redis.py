@@ -26,7 +26,6 @@ script touches several keys.
 from __future__ import annotations
 
 import contextlib
-import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from importlib import resources
@@ -45,7 +44,7 @@ from howdah.errors import (
     Unsupported,
 )
 from howdah.outbox.sinks.address import place, scrubbed
-from howdah.outbox.sinks.envelope import emitted_at, envelope, size
+from howdah.outbox.sinks.envelope import emitted_at, too_large
 from howdah.outbox.sinks.extra import needs
 from howdah.outbox.sinks.lanes import HELD, NOT_SENT, Ending, hold, hold_unsent
 from howdah.outbox.sinks.settings import Settings, build
@@ -206,11 +205,7 @@ class RedisSink(Sink):
         return self._ending.settle(hold(messages, outcomes), error)
 
     def _refusal(self, message: Message) -> Outcome | None:
-        needed = size(message, envelope(message))
-        if needed <= self.settings.max_bytes:
-            return None
-        reason = f"{needed} bytes, and {self.settings.max_bytes} are allowed"
-        return Outcome(verdict=Verdict.POISON, reason=reason, code="too-large")
+        return too_large(message, self.settings.max_bytes)
 
     async def _settle(
         self, messages: Sequence[Message], chunk: Sequence[int], outcomes: list[Outcome]
@@ -289,7 +284,7 @@ class _Call:
             int(message.key is not None),
             message.key or "",
             emitted_at(message),
-            json.dumps(message.headers, ensure_ascii=False),
+            msgspec.json.encode(message.headers),
             message.payload,
         ]
 

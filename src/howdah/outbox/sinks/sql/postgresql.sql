@@ -49,12 +49,12 @@ ON CONFLICT DO NOTHING
 INSERT INTO {table} (uid, topic, key, payload, headers, at)
 SELECT uid, topic, key, payload, headers, pg_catalog.to_timestamp(at)
 FROM ROWS FROM (
-  pg_catalog.unnest(%(uids)s::pg_catalog.text[]),
-  pg_catalog.unnest(%(topics)s::pg_catalog.text[]),
-  pg_catalog.unnest(%(keys)s::pg_catalog.text[]),
-  pg_catalog.unnest(%(payloads)s::pg_catalog.bytea[]),
-  pg_catalog.unnest(%(headers)s::pg_catalog.jsonb[]),
-  pg_catalog.unnest(%(ats)s::pg_catalog.float8[])
+  pg_catalog.unnest(%(uids)b::pg_catalog.text[]),
+  pg_catalog.unnest(%(topics)b::pg_catalog.text[]),
+  pg_catalog.unnest(%(keys)b::pg_catalog.text[]),
+  pg_catalog.unnest(%(payloads)b::pg_catalog.bytea[]),
+  pg_catalog.unnest(%(headers)b::pg_catalog.text[]::pg_catalog.jsonb[]),
+  pg_catalog.unnest(%(ats)b::pg_catalog.float8[])
 ) WITH ORDINALITY AS given (uid, topic, key, payload, headers, at, ordinal)
 ORDER BY ordinal
 ON CONFLICT (uid) DO NOTHING
@@ -71,7 +71,7 @@ SELECT howdah.log_named(%(log)s) IS NOT NULL
 -- name: emit_messages
 -- purpose: emits those that the inbox has not seen, in the order given, and names them
 WITH new AS MATERIALIZED (
-  SELECT uid FROM howdah.inbox_first(%(inbox)s::pg_catalog.text, %(uids)s::pg_catalog.text[]) AS uid
+  SELECT uid FROM howdah.inbox_first(%(inbox)s::pg_catalog.text, %(uids)b::pg_catalog.text[]) AS uid
 )
 SELECT uid, howdah.emit(
   %(log)s::pg_catalog.text, topic, key, payload,
@@ -80,11 +80,11 @@ SELECT uid, howdah.emit(
 FROM (
   SELECT given.*
   FROM ROWS FROM (
-    pg_catalog.unnest(%(uids)s::pg_catalog.text[]),
-    pg_catalog.unnest(%(topics)s::pg_catalog.text[]),
-    pg_catalog.unnest(%(keys)s::pg_catalog.text[]),
-    pg_catalog.unnest(%(payloads)s::pg_catalog.bytea[]),
-    pg_catalog.unnest(%(headers)s::pg_catalog.jsonb[])
+    pg_catalog.unnest(%(uids)b::pg_catalog.text[]),
+    pg_catalog.unnest(%(topics)b::pg_catalog.text[]),
+    pg_catalog.unnest(%(keys)b::pg_catalog.text[]),
+    pg_catalog.unnest(%(payloads)b::pg_catalog.bytea[]),
+    pg_catalog.unnest(%(headers)b::pg_catalog.text[]::pg_catalog.jsonb[])
   ) WITH ORDINALITY AS given (uid, topic, key, payload, headers, ordinal)
   JOIN new USING (uid)
   ORDER BY given.ordinal
