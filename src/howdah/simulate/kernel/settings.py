@@ -79,7 +79,7 @@ _OF: dict[type[Any], dict[str, Setting]] = {
 }
 # What controllers change too, so that the arena alone knows the value.
 _LIVE = {"rate": True, "servers": False, "cores": True, "tickets": False}
-_DISCIPLINES = ("fifo", "lifo")
+_DISCIPLINES = ("fifo", "lifo", "policy")  # the last only if the model has one
 
 
 def _unknown(path: str) -> BadInput:
@@ -141,6 +141,8 @@ class Settings:
         value: Any = element
         for part in rest.split("."):
             value = getattr(value, part)
+        if isinstance(value, models.Policy):
+            return _DISCIPLINES[-1]
         return value if value is None or isinstance(value, str) else float(value)
 
     def write(self, path: str, value: Value) -> None:
@@ -187,8 +189,9 @@ class Settings:
             arena.put(place, optional_time(value))
 
     def _discipline(self, offset: int, path: str, value: Value) -> None:
-        if isinstance(value, str) and value not in _DISCIPLINES:
-            raise BadInput(f"{path} is fifo or lifo, not {value!r}")
+        able = _DISCIPLINES if path in self._engine.program.brains else _DISCIPLINES[:2]
+        if isinstance(value, str) and value not in able:
+            raise BadInput(f"{path} is {' or '.join(able)}, not {value!r}")
         chosen = _DISCIPLINES.index(value) if isinstance(value, str) else int(value or 0)
         self._engine.arena.put(offset + at.Q_DISCIPLINE, chosen)
 
