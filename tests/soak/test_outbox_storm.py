@@ -70,7 +70,7 @@ def test_postgresql(storm: Storm) -> None:
 
 def test_http(storm: Storm, http_broker: HttpBroker) -> None:
     """The receiver refuses, delays, loses answers and is restarted, besides the relay's deaths."""
-    storm.blow("http", Http(http_broker, every=max(30, storm.events // 5000)))
+    storm.blow("http", Http(http_broker, every=max(20, storm.events // 5000)))
     seen = {each.status for each in http_broker.requests}
     assert seen >= {0, 204, 429, 500, 503}, "the weather was too fine"
 
