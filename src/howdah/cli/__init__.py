@@ -24,6 +24,7 @@ from howdah.cli import (
     outbox,
     queue,
     sandbox,
+    simulate,
     snapshot,
     watch,
 )
@@ -56,6 +57,7 @@ app.add_typer(bench.app, name="bench")
 app.add_typer(log.app, name="log")
 app.add_typer(outbox.app, name="outbox")
 app.add_typer(queue.app, name="queue")
+app.add_typer(simulate.app, name="simulate")
 
 
 def _version(wanted: bool) -> None:

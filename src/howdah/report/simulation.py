@@ -1,7 +1,7 @@
-"""What a simulation found, as one self-contained HTML page.
+"""What a simulation found, on a terminal and as one self-contained HTML page.
 
-Owns the page's parts: facts, sections with text, tables and pictures. Must never decide or measure
-anything: it is given finished figures.
+Owns the parts of an answer: facts, sections with text, tables and pictures. Must never decide or
+measure anything: it is given finished figures.
 """
 
 from __future__ import annotations
@@ -11,6 +11,9 @@ from functools import cache
 import jinja2
 import msgspec
 from markupsafe import Markup
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table as Grid
 
 from howdah.report import wording
 from howdah.report.html import raw
@@ -46,6 +49,30 @@ class Page(msgspec.Struct, frozen=True, kw_only=True):
 def page(content: Page) -> str:
     """The page as the text of one file."""
     return _template().render(page=content)
+
+
+def show(content: Page, console: Console) -> None:
+    """The same on a terminal, without the pictures."""
+    console.print(wording.clean(content.title), style="bold", markup=False)
+    console.print(wording.clean(content.verdict), markup=False)
+    for name, value in content.facts:
+        console.print(f"[dim]{escape(name)}:[/dim] {escape(wording.clean(value))}")
+    for section in content.sections:
+        console.print()
+        console.print(wording.clean(section.title), style="bold", markup=False)
+        for text in section.text:
+            console.print(wording.clean(text), markup=False)
+        for table in section.tables:
+            console.print(_grid(table))
+
+
+def _grid(table: Table) -> Grid:
+    grid = Grid(box=None, pad_edge=False)
+    for heading in table.head:
+        grid.add_column(escape(heading), style=None)
+    for row in table.rows:
+        grid.add_row(*(escape(wording.clean(cell)) for cell in row))
+    return grid
 
 
 @cache

@@ -25,7 +25,7 @@ from howdah.simulate.model import Model
 from howdah.simulate.search.knobs import turn
 from howdah.simulate.search.trial import Budget, Judge, Verdict, verdict
 
-Setting = float | str
+Setting = float
 Progress = Callable[[str, float], None]
 FORMAT = 1
 

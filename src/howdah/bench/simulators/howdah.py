@@ -6,10 +6,14 @@ described model, with hash, samples and invariants, nothing made for the bench.
 
 from __future__ import annotations
 
+from typing import Literal
+
 from howdah import __version__
 from howdah.bench.roster import OURS
 from howdah.bench.simulator import SINGLE_SERVER_RATE, STORM, Counts, Load, Simulator
 from howdah.simulate.model import Exponential, Model, Open, Queue, Retry, Scale, Trigger, Uniform
+
+Engine = Literal["kernel", "reference"]
 
 
 def model_of(load: Load, seconds: float) -> Model:
@@ -37,7 +41,7 @@ class HowdahKernel(Simulator):
     what = "a general engine on arrays, compiled; hash, samples and invariants included"
     loads = frozenset(Load)
     package = "howdah[simulate]"
-    engine = "kernel"
+    engine: Engine = "kernel"
 
     def version(self) -> str:
         import numba
@@ -61,7 +65,7 @@ class HowdahReference(HowdahKernel):
 
     name = "howdah-reference"
     what = "the same model on the pure-Python reference engine: the oracle, not made for speed"
-    engine = "reference"
+    engine: Engine = "reference"
 
     def version(self) -> str:
         return __version__
