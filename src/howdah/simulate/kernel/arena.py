@@ -73,7 +73,16 @@ def _regions(fixed: int, rooms: Rooms, item_size: int, ranks: int) -> Regions:
     for size in sizes:
         places.append(end)
         end += -(-size // 64) * 64
-    return Regions(*places[:5], tuple(places[5 : 5 + ranks]), tuple(places[5 + ranks :]), end)
+    return Regions(
+        items=places[0],
+        requests=places[1],
+        sessions=places[2],
+        events=places[3],
+        stack=places[4],
+        ranks=tuple(places[5 : 5 + ranks]),
+        lanes=tuple(places[5 + ranks :]),
+        end=end,
+    )
 
 
 class Arena:

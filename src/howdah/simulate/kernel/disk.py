@@ -2,8 +2,9 @@
 
 Owns where compiled code is kept and when it is stale. numba's own cache looks at one file only:
 a change in another file of the kernel would run old code. Here the stamp is a hash of every file
-in `compiled/`, of what links it, of `numbers.py` and of the versions of the compilers (and for a policy of all
-policies), so a stale entry is never taken. Must never be trusted with anything but what can be compiled again.
+in `compiled/`, of what links it, of `numbers.py` and of the versions of the compilers (for a
+policy: of all policies), so a stale entry is never taken. Must never be trusted with anything but
+what can be compiled again.
 """
 
 from __future__ import annotations
@@ -64,7 +65,7 @@ def _writable(path: Path) -> bool:
     return True
 
 
-class _Locator(_CacheLocator):  # type: ignore[misc]  # numba ships no types
+class _Locator(_CacheLocator):
     """Finds entries in our folder, fresh by our stamp."""
 
     def __init__(self, function: Callable[..., Any], path: str) -> None:
@@ -94,14 +95,20 @@ class _Locator(_CacheLocator):  # type: ignore[misc]  # numba ships no types
         return cls(py_func, py_file) if Path(py_file).exists() else None
 
 
-class _Implementation(CompileResultCacheImpl):  # type: ignore[misc]  # numba ships no types
-    _locator_classes = (_Locator,)
+class _Implementation(CompileResultCacheImpl):
+    _locator_classes: Any = (_Locator,)
 
 
-class FolderCache(FunctionCache):  # type: ignore[misc]  # numba ships no types
+class _FolderCache(FunctionCache):
     """numba's cache of functions with our locator."""
 
     _impl_class = _Implementation
+
+
+def cache_of(function: Callable[..., Any]) -> Any:
+    """The cache of a function, to be put in the place of numba's."""
+    made: Any = _FolderCache
+    return made(function)
 
 
 def has_file(function: Callable[..., Any]) -> bool:

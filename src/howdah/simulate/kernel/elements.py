@@ -72,9 +72,7 @@ class Writer:
     def _purpose(self, offset: int, name: str) -> None:
         self.block.name(offset, name)
 
-    def _brain(
-        self, path: str, element: str, policy: models.Policy, state: int, parameters: int
-    ) -> Brain:
+    def _brain(self, path: str, policy: models.Policy, state: int, parameters: int) -> Brain:
         """A policy's numbers; `state` and `parameters` are the words that say where they are."""
         found = brain(policy)
         place = self.block.numbers(list(found.state), at.LIMITS)
@@ -130,7 +128,7 @@ class Writer:
         if isinstance(retry, models.Policy):
             put(offset + at.C_RETRY_ON, 2)
             found = self._brain(
-                f"{name}.retry", name, retry, offset + at.C_STATE, offset + at.C_PARAMETERS
+                f"{name}.retry", retry, offset + at.C_STATE, offset + at.C_PARAMETERS
             )
             self._hook(found, offset + at.C_RETRY_HOOK, "retry")
             self._hook(found, offset + at.C_OBSERVE_HOOK, "observe")
@@ -195,7 +193,7 @@ class Writer:
         if isinstance(queue.discipline, models.Policy):
             put(offset + at.Q_DISCIPLINE, 2)
             found = self._brain(
-                *(f"{name}.discipline", name, queue.discipline),
+                *(f"{name}.discipline", queue.discipline),
                 *(offset + at.Q_STATE, offset + at.Q_PARAMETERS),
             )
             self._hook(found, offset + at.Q_DEQUEUE_HOOK, "dequeue")
@@ -203,12 +201,12 @@ class Writer:
             put(offset + at.Q_DISCIPLINE, int(queue.discipline == "lifo"))
         if queue.slowdown:
             found = self._brain(
-                *(f"{name}.slowdown", name, queue.slowdown),
+                *(f"{name}.slowdown", queue.slowdown),
                 *(offset + at.Q_SLOWDOWN_STATE, offset + at.Q_SLOWDOWN_PARAMETERS),
             )
             self._hook(found, offset + at.Q_SLOWDOWN_HOOK, "slowdown")
 
-    def _sharing(self, name: str, sharing: models.Sharing, offset: int) -> None:
+    def _sharing(self, _name: str, sharing: models.Sharing, offset: int) -> None:
         put, putf = self.block.put, self.block.putf
         put(offset + at.E_TYPE, at.T_SHARING)
         putf(offset + at.P_CORES, sharing.cores)
@@ -230,7 +228,7 @@ class Writer:
         constant = law.kind == numbers.CONSTANT
         self.block.put(offset + at.D_LANE, self.sources.lane() if constant else -1)
 
-    def _pool(self, name: str, pool: models.Pool, offset: int) -> None:
+    def _pool(self, _name: str, pool: models.Pool, offset: int) -> None:
         put = self.block.put
         put(offset + at.E_TYPE, at.T_POOL)
         put(offset + at.L_TICKETS, pool.tickets)
@@ -254,15 +252,15 @@ class Writer:
 
     # Nodes.
 
-    def _release(self, name: str, node: models.Release, offset: int) -> None:  # noqa: ARG002 - all writers have one shape
+    def _release(self, _name: str, node: models.Release, offset: int) -> None:
         self.block.put(offset + at.E_TYPE, at.T_RELEASE)
         self.block.put(offset + at.N_POOL, self.offsets[node.pool])
 
-    def _fill(self, name: str, node: models.Fill, offset: int) -> None:  # noqa: ARG002 - all writers have one shape
+    def _fill(self, _name: str, node: models.Fill, offset: int) -> None:
         self.block.put(offset + at.E_TYPE, at.T_FILL)
         self.block.put(offset + at.N_POOL, self.offsets[node.cache])
 
-    def _cache(self, name: str, cache: models.Cache, offset: int) -> None:  # noqa: ARG002 - all writers have one shape
+    def _cache(self, _name: str, cache: models.Cache, offset: int) -> None:
         put = self.block.put
         keys = max(self._keys, cache.entries)
         place = self.block.reserve(at.CACHED_SIZE * keys)
@@ -284,7 +282,7 @@ class Writer:
         self.block.name(offset + at.G_ADMIT_NAME, f"{name}/admit")
         self.block.name(offset + at.G_OBSERVE, f"{name}/observe")
         found = self._brain(
-            *(f"{name}.policy", name, gate.policy),
+            *(f"{name}.policy", gate.policy),
             *(offset + at.G_STATE, offset + at.G_PARAMETERS),
         )
         self._hook(found, offset + at.G_ADMIT_HOOK, "admit")
@@ -306,7 +304,7 @@ class Writer:
         if choice.policy:
             put(offset + at.X_BYTE, self._listed(at.CHOICES, offset, at.WAYS, "choices by policy"))
             found = self._brain(
-                *(f"{name}.policy", name, choice.policy),
+                *(f"{name}.policy", choice.policy),
                 *(offset + at.X_STATE, offset + at.X_PARAMETERS),
             )
             self._hook(found, offset + at.X_HOOK, "route")
@@ -321,7 +319,7 @@ class Writer:
         for index, watched in enumerate(controller.watch):
             put(offset + at.O_WATCH + 8 * index, self.offsets[watched])
         found = self._brain(
-            *(f"{name}.policy", name, controller.policy),
+            *(f"{name}.policy", controller.policy),
             *(offset + at.O_STATE, offset + at.O_PARAMETERS),
         )
         self._hook(found, offset + at.O_HOOK, "tick")

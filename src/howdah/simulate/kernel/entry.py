@@ -8,12 +8,13 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from functools import lru_cache
+from typing import Any
 
 from numba import njit, types
 
 from howdah.simulate.kernel.compiled.command import dispatch
 from howdah.simulate.kernel.compiled.memory import OPTIONS
-from howdah.simulate.kernel.disk import FolderCache
+from howdah.simulate.kernel.disk import cache_of
 from howdah.simulate.kernel.linking import linked_once
 
 _WORD = types.int64
@@ -33,8 +34,9 @@ def command() -> Command:
 
 @lru_cache(maxsize=1)
 def _made() -> Command:
-    made = njit(**OPTIONS)(dispatch)
-    made._cache = FolderCache(dispatch)
+    make: Any = njit(**OPTIONS)
+    made = make(dispatch)
+    made._cache = cache_of(dispatch)
     with linked_once(dispatch):
         made.compile(_SIGNATURE)
     made.disable_compile()

@@ -54,7 +54,7 @@ def _told(engine: KernelEngine, record: NDArray[np.uint8]) -> protocol.Item:
     return protocol.Item(
         serial=int(_words(row, at.I_SERIAL)[0]),
         client=names[int(_halves(row, at.I_CLIENT)[0])],
-        request=_number(engine, row),
+        request=int(_words(row, at.I_NUMBER)[0]),
         attempt=int(_halves(row, at.I_B)[0]) >> 12,
         element="" if kept else names.get(place, ""),
         since_ns=int(_words(row, at.I_BORN if kept else at.I_SINCE)[0]),
@@ -62,11 +62,6 @@ def _told(engine: KernelEngine, record: NDArray[np.uint8]) -> protocol.Item:
         waited_for=bool(record[at.I_WAITED]),
         key=int(_halves(row, at.I_KEY)[0]),
     )
-
-
-def _number(engine: KernelEngine, row: NDArray[np.uint8]) -> int:
-    """The number of the item's request: kept with the item, for it may outlive the request."""
-    return int(_words(row, at.I_NUMBER)[0])
 
 
 def checked(engine: KernelEngine) -> list[str]:

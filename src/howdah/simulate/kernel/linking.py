@@ -9,14 +9,18 @@ compilation; numba's own lock is held, so no other thread compiles.
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from numba import _dynfunc
 from numba.core.codegen import CPUCodeLibrary
 from numba.core.compiler_lock import global_compiler_lock
 from numba.core.cpu import CPUContext
+
+_dynfunc: Any = importlib.import_module("numba._dynfunc")
+_library: Any = CPUCodeLibrary
+_context: Any = CPUContext
 
 
 def _all_below(library: Any) -> list[Any]:
@@ -49,7 +53,7 @@ def _undefined(library: Any) -> list[str]:
 @contextmanager
 def linked_once(root: Callable[..., Any]) -> Iterator[None]:
     """While active, only the library of the function `root` is linked, optimised and loaded."""
-    finalize, executable = CPUCodeLibrary.finalize, CPUContext.get_executable
+    finalize, executable = _library.finalize, _context.get_executable
 
     def held_back(library: Any) -> None:
         if library.name == root.__qualname__:
@@ -68,8 +72,8 @@ def linked_once(root: Callable[..., Any]) -> Iterator[None]:
         return _dynfunc.make_function(module, name, "", 0, environment, (library,))
 
     with global_compiler_lock:
-        CPUCodeLibrary.finalize, CPUContext.get_executable = held_back, not_loaded
+        _library.finalize, _context.get_executable = held_back, not_loaded
         try:
             yield
         finally:
-            CPUCodeLibrary.finalize, CPUContext.get_executable = finalize, executable
+            _library.finalize, _context.get_executable = finalize, executable

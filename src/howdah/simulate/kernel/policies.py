@@ -16,13 +16,14 @@ from numba.core.ccallback import CFunc
 from numba.core.errors import NumbaError
 
 from howdah.errors import Unsupported
-from howdah.simulate.kernel.disk import FolderCache, has_file
+from howdah.simulate.kernel.disk import cache_of, has_file
 from howdah.simulate.model import Policy
 from howdah.simulate.policies.policy import Kind, find
 
-_NUMBERS = types.CPointer(types.float64)
+_pointer: Any = types.CPointer
+_NUMBERS = _pointer(types.float64)
 _SIGNATURE = (_NUMBERS, _NUMBERS, _NUMBERS, types.float64), types.float64
-_compiled: dict[Callable[..., Any], CFunc] = {}  # kept alive: the kernel has their addresses
+_compiled: dict[Callable[..., Any], Any] = {}  # kept alive: the kernel has their addresses
 
 
 class Brain(msgspec.Struct):
@@ -67,9 +68,9 @@ def address_of(function: Callable[..., Any]) -> int:
         if not isinstance(function, python.FunctionType):
             raise Unsupported(f"{function!r} is no plain function, so it cannot be compiled")
         ready = _with_compiled_callees(function)
-        made = CFunc(ready, _SIGNATURE, locals={}, options={"error_model": "numpy"})
+        made: Any = CFunc(ready, _SIGNATURE, locals={}, options={"error_model": "numpy"})
         if has_file(function):
-            made._cache = FolderCache(ready)
+            made._cache = cache_of(ready)
         try:
             made.compile()
         except NumbaError as error:

@@ -107,7 +107,7 @@ class Settings:
                     return name, elements[name], ".".join(parts[length:])
         raise _unknown(path)
 
-    def _argument(self, name: str, rest: str, path: str) -> tuple[Any, str] | None:
+    def _argument(self, name: str, rest: str) -> tuple[Any, str] | None:
         """The policy and the argument that a path names, if it does."""
         first, _, argument = rest.partition(".")
         brain = self._engine.program.brains.get(f"{name}.{first}")
@@ -127,7 +127,7 @@ class Settings:
         """The value now. Raises BadInput."""
         name, element, rest = self._find(path)
         arena, offset = self._engine.arena, self._engine.program.offsets[name]
-        if found := self._argument(name, rest, path):
+        if found := self._argument(name, rest):
             brain, argument = found
             return float(arena.floats[(brain.place >> 3) + brain.kind.index(argument)])
         setting = self._setting(element, rest, path)
@@ -149,7 +149,7 @@ class Settings:
         """Change it; what follows at once waits for `walk`. Raises BadInput."""
         name, element, rest = self._find(path)
         arena, offset = self._engine.arena, self._engine.program.offsets[name]
-        if found := self._argument(name, rest, path):
+        if found := self._argument(name, rest):
             brain, argument = found
             place = (brain.place >> 3) + brain.kind.index(argument)
             arena.floats[place] = brain.kind.coded(argument, value)

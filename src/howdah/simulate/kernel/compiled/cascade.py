@@ -10,6 +10,7 @@ from howdah.simulate.kernel.compiled import layout as at
 from howdah.simulate.kernel.compiled.clients import create_attempt, hear, open_request
 from howdah.simulate.kernel.compiled.lines import append
 from howdah.simulate.kernel.compiled.memory import (
+    Word,
     compiled,
     get,
     get8,
@@ -36,7 +37,7 @@ from howdah.simulate.kernel.compiled.tally import add
 
 
 @compiled
-def _forget_gates(s, it):
+def _forget_gates(s: Word, it: Word) -> None:
     mask = get32(it + at.I_GATES) & 0xFFFFFFFF
     while mask != 0:
         add(s + get(s + get(s + at.GATES) + 8 * trailing_zeros(mask)) + at.G_INFLIGHT, -1)
@@ -44,7 +45,7 @@ def _forget_gates(s, it):
 
 
 @compiled
-def _leave_graph(s, it):
+def _leave_graph(s: Word, it: Word) -> None:
     """The item is in flight no longer: gates and choices count one less."""
     if get32(it + at.I_GATES) != 0:
         _forget_gates(s, it)
@@ -53,7 +54,7 @@ def _leave_graph(s, it):
 
 
 @compiled
-def _count_completions(s, it):
+def _count_completions(s: Word, it: Word) -> None:
     """A reply counts in every pool of which the item ever took a ticket."""
     mask = get32(it + at.I_TOOK) & 0xFFFFFFFF
     while mask != 0:
@@ -62,7 +63,7 @@ def _count_completions(s, it):
 
 
 @compiled
-def end_item(s, it, reference, outcome):
+def end_item(s: Word, it: Word, reference: Word, outcome: Word) -> None:
     """The item ends; its client hears, if it still waits. Outcome 2: rejected; 1: withdrawn."""
     release_all(s, it)
     _leave_graph(s, it)
@@ -72,7 +73,7 @@ def end_item(s, it, reference, outcome):
 
 
 @compiled
-def _keep(s, it, reference, rq):
+def _keep(s: Word, it: Word, reference: Word, rq: Word) -> None:
     """The answered item keeps its tickets until its session has thought."""
     append(s, session(s, get32(rq + at.R_USER)) + at.S_KEPT, it)
     put32(it + at.I_PLACE, 0)
@@ -82,7 +83,7 @@ def _keep(s, it, reference, rq):
 
 
 @compiled
-def _keeps(s, it):
+def _keeps(s: Word, it: Word) -> Word:
     if get8(it + at.I_HELD_COUNT) == 0:
         return False
     client = s + get32(it + at.I_CLIENT)
@@ -92,7 +93,7 @@ def _keeps(s, it):
 
 
 @compiled
-def _reply(s, it, reference):
+def _reply(s: Word, it: Word, reference: Word) -> None:
     """The item is answered; work for nobody if its client waits no longer."""
     if get32(it + at.I_TOOK) != 0:
         _count_completions(s, it)
@@ -105,7 +106,7 @@ def _reply(s, it, reference):
 
 
 @compiled
-def _enter_node(s, element, it, kind):
+def _enter_node(s: Word, element: Word, it: Word, kind: Word) -> Word:
     """Where the item goes on to from an element in which nothing stays."""
     if kind == at.T_RELEASE:
         release(s, s + get(element + at.N_POOL), it)
@@ -121,7 +122,7 @@ def _enter_node(s, element, it, kind):
 
 
 @compiled
-def _enter(s, it, reference, to):
+def _enter(s: Word, it: Word, reference: Word, to: Word) -> Word:
     """The item arrives: where it goes on to, or STOP."""
     if to == at.REPLY:
         _reply(s, it, reference)
@@ -145,7 +146,7 @@ def _enter(s, it, reference, to):
 
 
 @compiled
-def _next_of_round(s, reference):
+def _next_of_round(s: Word, reference: Word) -> None:
     """The next request of a session's round; the rest of them wait below it on the stack."""
     se = session(s, reference)
     client = s + get(se + at.S_CLIENT)
@@ -157,7 +158,7 @@ def _next_of_round(s, reference):
 
 
 @compiled
-def start_request(s, client, user):
+def start_request(s: Word, client: Word, user: Word) -> None:
     """A request, or a session, starts."""
     if get(client + at.E_TYPE) == at.T_AGENTIC:
         begin_session(s, client)
@@ -166,7 +167,7 @@ def start_request(s, client, user):
 
 
 @compiled
-def _start(s, task):
+def _start(s: Word, task: Word) -> None:
     """So many requests of a client, one after the other."""
     client, count = s + (task & 0xFFFFFFFF), task >> 32
     start_request(s, client, at.NONE)
@@ -175,7 +176,7 @@ def _start(s, task):
 
 
 @compiled
-def _task(s, about, task):
+def _task(s: Word, about: Word, task: Word) -> None:
     """Something on the stack that is no item."""
     if task == at.ADMIT:
         admit_later(s, about)
@@ -188,7 +189,7 @@ def _task(s, about, task):
 
 
 @compiled
-def release_kept(s, reference):
+def release_kept(s: Word, reference: Word) -> None:
     """A session has thought: what its items kept is released, then it goes on."""
     line = session(s, reference) + at.S_KEPT
     kept = get32(line)
@@ -203,7 +204,7 @@ def release_kept(s, reference):
 
 
 @compiled
-def walk(s):
+def walk(s: Word) -> None:
     """Work the stack through, depth first, until everything is at rest."""
     while get(s + at.STACK_TOP) > 0:
         top = get(s + at.STACK_TOP) - 1

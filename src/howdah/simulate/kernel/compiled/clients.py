@@ -11,6 +11,7 @@ import numpy as np
 from howdah.simulate.kernel.compiled import layout as at
 from howdah.simulate.kernel.compiled.hooks import client_observes, gate_observes
 from howdah.simulate.kernel.compiled.memory import (
+    Word,
     compiled,
     get,
     get32,
@@ -50,7 +51,7 @@ _TWIN = 2048  # where a hedge's visits count from
 
 
 @compiled
-def schedule_arrival(s, client):
+def schedule_arrival(s: Word, client: Word) -> None:
     """Draw the next interval; at rate 0 the source is parked with it."""
     number = get(client + at.E_NUMBER)
     n = get(client + at.C_INTERVAL_COUNT)
@@ -67,7 +68,7 @@ def schedule_arrival(s, client):
 
 
 @compiled
-def _equip(s, client, rq, b):
+def _equip(client: Word, rq: Word, b: Word) -> None:
     """Draw the request's demand and key."""
     world = getu(rq + at.R_WORLD)
     demand = client + at.C_DEMAND
@@ -82,7 +83,7 @@ def _equip(s, client, rq, b):
 
 
 @compiled
-def open_request(s, client, user):
+def open_request(s: Word, client: Word, user: Word) -> Word:
     """The next request of the client, numbered, with its demand and key: its reference."""
     reference = new_request(s)
     rq = request(s, reference)
@@ -105,12 +106,12 @@ def open_request(s, client, user):
     put32(rq + at.R_ROUND, at.NONE)
     put32(rq + at.R_KEY, 0)
     put(rq + at.R_DELAY, 0)
-    _equip(s, client, rq, 0)
+    _equip(client, rq, 0)
     return reference
 
 
 @compiled
-def _new_item_of(s, client, rq, request_reference, b):
+def _new_item_of(s: Word, client: Word, rq: Word, request_reference: Word, b: Word) -> Word:
     """The reference of a new item of the request."""
     reference = new_item(s)
     it = item(s, reference)
@@ -138,7 +139,7 @@ def _new_item_of(s, client, rq, request_reference, b):
 
 
 @compiled
-def create_attempt(s, rq_reference, attempt, twin):
+def create_attempt(s: Word, rq_reference: Word, attempt: Word, twin: Word) -> None:
     """An attempt is created: its timeout and hedge are scheduled, then it enters `to`."""
     rq = request(s, rq_reference)
     client = s + get32(rq + at.R_CLIENT)
@@ -162,7 +163,7 @@ def create_attempt(s, rq_reference, attempt, twin):
 
 
 @compiled
-def retry_now(s, rq_reference):
+def retry_now(s: Word, rq_reference: Word) -> None:
     """A backoff is over: the next attempt."""
     rq = request(s, rq_reference)
     client = s + get32(rq + at.R_CLIENT)
@@ -173,12 +174,12 @@ def retry_now(s, rq_reference):
     if mutation > 0.0:
         name = getu(client + at.C_MUTATION_NAME)
         if item_uniform(getu(rq + at.R_WORLD), name, attempt << 12) < mutation:
-            _equip(s, client, rq, attempt << 12)
+            _equip(client, rq, attempt << 12)
     create_attempt(s, rq_reference, attempt, False)
 
 
 @compiled
-def _gates_hear(s, it, outcome):
+def _gates_hear(s: Word, it: Word, outcome: Word) -> None:
     """Each gate that the item passed has one awaited less; it is told, unless outcome < 0."""
     mask = get32(it + at.I_GATES) & 0xFFFFFFFF
     while mask != 0:
@@ -190,7 +191,7 @@ def _gates_hear(s, it, outcome):
 
 
 @compiled
-def _wait_no_longer(s, client, rq, reference, outcome):
+def _wait_no_longer(s: Word, client: Word, rq: Word, reference: Word, outcome: Word) -> None:
     it = item(s, reference)
     put8(it + at.I_WAITED, 0)
     if get32(rq + at.R_ITEM) == reference:
@@ -202,19 +203,19 @@ def _wait_no_longer(s, client, rq, reference, outcome):
 
 
 @compiled
-def _user_thinks(s, client, user, u):
+def _user_thinks(s: Word, client: Word, user: Word, u: Word) -> None:
     due = get(s + at.NOW) + nanoseconds(draw(client + at.C_THINK, u))
     schedule(s, due, at.THINK << 48 | get(client + at.E_NUMBER) << 32, user)
 
 
 @compiled
-def first_think(s, client, user):
+def first_think(s: Word, client: Word, user: Word) -> None:
     """A closed client's user thinks before the first request."""
     _user_thinks(s, client, user, count_draw(s, client + at.C_FIRST))
 
 
 @compiled
-def _end_request(s, client, rq, succeeded):
+def _end_request(s: Word, client: Word, rq: Word, succeeded: Word) -> None:
     """The request is over: its user thinks, its session may go on."""
     add(client + at.C_OPEN, -1)
     user = get32(rq + at.R_USER)
@@ -228,7 +229,7 @@ def _end_request(s, client, rq, succeeded):
 
 
 @compiled
-def _succeed(s, client, rq):
+def _succeed(s: Word, client: Word, rq: Word) -> None:
     succeeded_budget(client)
     twin = get32(rq + at.R_ITEM)
     if twin >= 0:
@@ -239,7 +240,8 @@ def _succeed(s, client, rq):
 
 
 @compiled
-def _retry_or_fail(s, client, it, rq, rq_reference, outcome):
+def _retry_or_fail(s: Word, client: Word, it: Word, rq_reference: Word, outcome: Word) -> None:
+    rq = request(s, rq_reference)
     delay = retry_delay(s, client, it, outcome)
     if delay < 0:
         add(client + at.C_FAILED, 1)
@@ -253,7 +255,7 @@ def _retry_or_fail(s, client, it, rq, rq_reference, outcome):
 
 
 @compiled
-def hear(s, reference, outcome):
+def hear(s: Word, reference: Word, outcome: Word) -> None:
     """The client learns how an attempt that it waits for ended: 0 ok, 1 timed out, 2 rejected."""
     it = item(s, reference)
     rq_reference = get32(it + at.I_REQUEST)
@@ -269,4 +271,4 @@ def hear(s, reference, outcome):
     if outcome == 0:
         _succeed(s, client, rq)
     elif get32(rq + at.R_ITEM) < 0:
-        _retry_or_fail(s, client, it, rq, rq_reference, outcome)
+        _retry_or_fail(s, client, it, rq_reference, outcome)

@@ -14,7 +14,7 @@ from howdah.simulate.kernel.compiled.controllers import plan_tick
 from howdah.simulate.kernel.compiled.events import begin_client, run, take_note
 from howdah.simulate.kernel.compiled.interventions import drop_all, reseed
 from howdah.simulate.kernel.compiled.limits import set_limit, set_of_sharing
-from howdah.simulate.kernel.compiled.memory import compiled, get, put
+from howdah.simulate.kernel.compiled.memory import Word, compiled, get, put
 from howdah.simulate.kernel.compiled.nodes import fill_cache, flush_cache
 from howdah.simulate.kernel.compiled.pending import schedule, take
 from howdah.simulate.kernel.compiled.queues import serve
@@ -41,7 +41,7 @@ from howdah.simulate.kernel.compiled.samples import gather
 
 
 @compiled
-def _take_action(s):
+def _take_action(s: Word) -> None:
     """The trigger's event at the head of the heap happens; Python does what it says."""
     head = s + at.HEADER_SIZE
     time, code, serial = get(head), get(head + at.ENTRY_CODE), get(head + at.ENTRY_SERIAL)
@@ -51,7 +51,7 @@ def _take_action(s):
 
 
 @compiled
-def _begin(s, operation, a, b, c):
+def _begin(s: Word, operation: Word, a: Word, b: Word, c: Word) -> None:
     """What is scheduled at the start, and by triggers."""
     if operation == BEGIN_CLIENT:
         begin_client(s, s + a)
@@ -64,7 +64,7 @@ def _begin(s, operation, a, b, c):
 
 
 @compiled
-def _change(s, operation, a, b, x):
+def _change(s: Word, operation: Word, a: Word, b: Word, x: Word) -> None:
     """Something is set; what follows waits on the stack for WALK."""
     if operation == INJECT:
         push(s, b << 32 | a, at.START)
@@ -82,7 +82,7 @@ def _change(s, operation, a, b, x):
         drop_all(s, s + a)
 
 
-def dispatch(s, operation, a, b, c, x):
+def dispatch(s: Word, operation: Word, a: Word, b: Word, c: Word, x: Word) -> Word:
     """Do a command; RUN answers why it stopped. Compiled by `entry.py`, with all that it calls."""
     if operation == RUN:
         return run(s, a, b)

@@ -10,7 +10,7 @@ import numpy as np
 from howdah.simulate.kernel.compiled import layout as at
 from howdah.simulate.kernel.compiled.hooks import ask, limit, seconds, started, tell
 from howdah.simulate.kernel.compiled.limits import set_limit
-from howdah.simulate.kernel.compiled.memory import compiled, get, getf, put, putf
+from howdah.simulate.kernel.compiled.memory import Word, compiled, get, getf, put, putf
 from howdah.simulate.kernel.compiled.pending import schedule_slot
 from howdah.simulate.kernel.compiled.random import count_draw
 
@@ -19,7 +19,7 @@ _MOST = 1e9
 
 
 @compiled
-def plan_tick(s, controller):
+def plan_tick(s: Word, controller: Word) -> None:
     """The next tick."""
     code = at.TICK << 48 | get(controller + at.E_NUMBER) << 32
     due = get(s + at.NOW) + get(controller + at.O_PERIOD)
@@ -27,7 +27,7 @@ def plan_tick(s, controller):
 
 
 @compiled
-def _tell_client(s, place, client):
+def _tell_client(s: Word, place: Word, client: Word) -> None:
     now_open = get(client + at.C_OPEN)
     succeeded = np.float64(get(client + at.C_SUCCEEDED))
     tell(s, place, limit(client))
@@ -44,7 +44,7 @@ def _tell_client(s, place, client):
 
 
 @compiled
-def _tell_place(s, place, element):
+def _tell_place(s: Word, place: Word, element: Word) -> None:
     pool = get(element + at.E_TYPE) == at.T_POOL
     left = get(element + at.E_LEFT)
     used = get(element + at.E_SERVING) if pool else get(element + at.E_INSIDE)
@@ -62,7 +62,7 @@ def _tell_place(s, place, element):
 
 
 @compiled
-def _look(s, controller, watched):
+def _look(s: Word, controller: Word, watched: Word) -> None:
     """All that the policy is told."""
     tell(s, 0, seconds(get(s + at.NOW)))
     tell(s, 1, np.float64(watched))
@@ -75,7 +75,7 @@ def _look(s, controller, watched):
 
 
 @compiled
-def tick(s, controller):
+def tick(s: Word, controller: Word) -> None:
     """Look, ask, set."""
     plan_tick(s, controller)
     watched = get(controller + at.O_WATCHED)

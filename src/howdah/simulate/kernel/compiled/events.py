@@ -19,7 +19,17 @@ from howdah.simulate.kernel.compiled.clients import (
 )
 from howdah.simulate.kernel.compiled.controllers import tick
 from howdah.simulate.kernel.compiled.limits import set_rate
-from howdah.simulate.kernel.compiled.memory import compiled, get, get8, get32, getf, getu, put, putu
+from howdah.simulate.kernel.compiled.memory import (
+    Word,
+    compiled,
+    get,
+    get8,
+    get32,
+    getf,
+    getu,
+    put,
+    putu,
+)
 from howdah.simulate.kernel.compiled.nodes import delayed
 from howdah.simulate.kernel.compiled.pending import first_source, schedule_slot, take
 from howdah.simulate.kernel.compiled.pools import drop_from_pool
@@ -34,7 +44,7 @@ _SERIAL_BITS = (1 << 40) - 1  # of a quantum; above them its stay
 
 
 @compiled
-def withdraw(s, it, reference):
+def withdraw(s: Word, it: Word, reference: Word) -> Word:
     """An item that waits is taken out of its line and ends; its client hears after that."""
     if get8(it + at.I_STATE) != at.WAITING:
         return False
@@ -48,20 +58,20 @@ def withdraw(s, it, reference):
 
 
 @compiled
-def _timeout(s, client, it, reference):
+def _timeout(s: Word, client: Word, it: Word, reference: Word) -> None:
     if get(client + at.C_CANCELS) != 0 and withdraw(s, it, reference):
         return
     hear(s, reference, 1)
 
 
 @compiled
-def _hedge(s, it):
+def _hedge(s: Word, it: Word) -> None:
     attempt = get32(it + at.I_B) >> 12
     create_attempt(s, get32(it + at.I_REQUEST), attempt, True)
 
 
 @compiled
-def _plan_profile(s, client, step):
+def _plan_profile(s: Word, client: Word, step: Word) -> None:
     if step < get(client + at.C_PROFILE_COUNT):
         entry = get(client + at.C_PROFILE) + 16 * step
         code = at.PROFILE << 48 | get(client + at.E_NUMBER) << 32
@@ -69,13 +79,13 @@ def _plan_profile(s, client, step):
 
 
 @compiled
-def _profile(s, client, step):
+def _profile(s: Word, client: Word, step: Word) -> None:
     _plan_profile(s, client, step + 1)
     set_rate(s, client, getf(get(client + at.C_PROFILE) + 16 * step + 8))
 
 
 @compiled
-def _applies(s, kind, element, reference, serial):
+def _applies(s: Word, kind: Word, element: Word, reference: Word, serial: Word) -> Word:
     """Whether the event still means something."""
     if kind == at.TIMEOUT or kind == at.HEDGE:
         it = item(s, reference)
@@ -91,7 +101,7 @@ def _applies(s, kind, element, reference, serial):
 
 
 @compiled
-def _happen_to_client(s, kind, client, reference, serial):
+def _happen_to_client(s: Word, kind: Word, client: Word, reference: Word, serial: Word) -> None:
     if kind == at.ARRIVAL:
         schedule_arrival(s, client)
         start_request(s, client, at.NONE)
@@ -110,7 +120,9 @@ def _happen_to_client(s, kind, client, reference, serial):
 
 
 @compiled
-def _happen(s, source, kind, element, reference, serial):
+def _happen(
+    s: Word, source: Word, kind: Word, element: Word, reference: Word, serial: Word
+) -> None:
     """The event itself; what follows at once is put on the stack."""
     if kind == at.SERVED:
         served(s, element, item(s, reference), reference, source == get(element + at.Q_SLOT))
@@ -127,7 +139,7 @@ def _happen(s, source, kind, element, reference, serial):
 
 
 @compiled
-def take_note(s, time, code, serial):
+def take_note(s: Word, time: Word, code: Word, serial: Word) -> None:
     """The event enters the hash."""
     what = np.uint64((code >> 32 << 32) ^ serial)
     told = np.uint64(time) + GOLDEN * what
@@ -136,7 +148,7 @@ def take_note(s, time, code, serial):
 
 
 @compiled
-def _step(s, source, head):
+def _step(s: Word, source: Word, head: Word) -> None:
     """The first event of all happens, with all that follows at once."""
     time, code, serial = get(head), get(head + at.ENTRY_CODE), get(head + at.ENTRY_SERIAL)
     kind, reference = code >> 48, get32(head + at.ENTRY_CODE)
@@ -153,7 +165,7 @@ def _step(s, source, head):
 
 
 @compiled
-def _cramped(s):
+def _cramped(s: Word) -> Word:
     """Whether one more event might find no room."""
     if get(s + at.ITEM_ROOM) < at.MARGIN or get(s + at.REQUEST_ROOM) < at.MARGIN:
         return True
@@ -161,7 +173,7 @@ def _cramped(s):
 
 
 @compiled
-def run(s, until, most):
+def run(s: Word, until: Word, most: Word) -> Word:
     """Let everything up to `until` happen; why it stopped."""
     last = get(s + at.HAPPENED) + most
     heads = s + at.HEADER_SIZE
@@ -191,7 +203,7 @@ def run(s, until, most):
 
 
 @compiled
-def begin_client(s, client):
+def begin_client(s: Word, client: Word) -> None:
     """What is scheduled of a client at the start."""
     if get(client + at.E_TYPE) == at.T_CLOSED:
         for user in range(get(client + at.C_USERS)):

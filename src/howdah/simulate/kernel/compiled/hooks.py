@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 
 from howdah.simulate.kernel.compiled import layout as at
-from howdah.simulate.kernel.compiled.memory import call, compiled, get, get32, getf, putf
+from howdah.simulate.kernel.compiled.memory import Word, call, compiled, get, get32, getf, putf
 from howdah.simulate.kernel.compiled.random import count_draw
 
 _FAR = 1e9  # seconds: never
@@ -17,17 +17,19 @@ _MOST = 1e18
 
 
 @compiled
-def seconds(ns):
+def seconds(ns: Word) -> Word:
+    """A time or a duration in seconds."""
     return np.float64(ns) / 1e9
 
 
 @compiled
-def tell(s, place, value):
+def tell(s: Word, place: Word, value: Word) -> None:
+    """A number of the view."""
     putf(s + get(s + at.VIEW) + 8 * place, value)
 
 
 @compiled
-def ask(s, hook, state, parameters, u):
+def ask(s: Word, hook: Word, state: Word, parameters: Word, u: Word) -> Word:
     """The answer of a hook, no number being 0; `hook` is the address of its address."""
     told = s + get(s + at.VIEW)
     answer = call(get(hook), s + get(state), s + get(parameters), told, u)
@@ -37,21 +39,21 @@ def ask(s, hook, state, parameters, u):
 
 
 @compiled
-def ask_raw(s, hook, state, parameters, u):
+def ask_raw(s: Word, hook: Word, state: Word, parameters: Word, u: Word) -> Word:
     """The answer as it is, no number being -1."""
     answer = call(get(hook), s + get(state), s + get(parameters), s + get(s + at.VIEW), u)
     return -1.0 if answer != answer else answer
 
 
 @compiled
-def started(element):
+def started(element: Word) -> Word:
     """Services begun, or tickets taken."""
     gone = get(element + at.E_REFUSED) + get(element + at.E_DROPPED)
     return get(element + at.E_ENTERED) - gone - get(element + at.E_WAITING)
 
 
 @compiled
-def limit(element):
+def limit(element: Word) -> Word:
     """What a controller sets: servers, cores, tickets, a rate; a Delay has none."""
     kind = get(element + at.E_TYPE)
     if kind == at.T_QUEUE:
@@ -68,7 +70,7 @@ def limit(element):
 
 
 @compiled
-def tell_watched(s, gate):
+def tell_watched(s: Word, gate: Word) -> None:
     """Seven numbers of the element that a gate watches, from place 7 on; 0 without one."""
     offset = get(gate + at.G_WATCH)
     if offset < 0:
@@ -89,7 +91,7 @@ def tell_watched(s, gate):
 
 
 @compiled
-def _tell_watched_client(s, client):
+def _tell_watched_client(s: Word, client: Word) -> None:
     tell(s, 7, np.float64(get(client + at.C_ORBIT)))
     tell(s, 8, np.float64(get(client + at.C_OPEN)))
     tell(s, 9, limit(client))
@@ -100,14 +102,15 @@ def _tell_watched_client(s, client):
 
 
 @compiled
-def to_deadline(s, deadline):
+def to_deadline(s: Word, deadline: Word) -> Word:
+    """Seconds until a deadline; far away without one."""
     if deadline >= at.NEVER:
         return _FAR
     return seconds(deadline - get(s + at.NOW))
 
 
 @compiled
-def ask_admit(s, gate, it, u):
+def ask_admit(s: Word, gate: Word, it: Word, u: Word) -> Word:
     """Whether the gate's policy admits the item: its answer."""
     client = s + get32(it + at.I_CLIENT)
     tell(s, 0, seconds(get(s + at.NOW)))
@@ -122,7 +125,7 @@ def ask_admit(s, gate, it, u):
 
 
 @compiled
-def _tell_outcome(s, it, outcome):
+def _tell_outcome(s: Word, it: Word, outcome: Word) -> None:
     now = get(s + at.NOW)
     tell(s, 0, seconds(now))
     tell(s, 1, seconds(now - get(it + at.I_BORN)))
@@ -132,7 +135,7 @@ def _tell_outcome(s, it, outcome):
 
 
 @compiled
-def gate_observes(s, gate, it, outcome):
+def gate_observes(s: Word, gate: Word, it: Word, outcome: Word) -> None:
     """The gate is told how an attempt that it admitted ended."""
     if get(gate + at.G_OBSERVE_HOOK) == 0:
         return
@@ -145,7 +148,7 @@ def gate_observes(s, gate, it, outcome):
 
 
 @compiled
-def client_observes(s, client, it, outcome):
+def client_observes(s: Word, client: Word, it: Word, outcome: Word) -> None:
     """The client's own policy is told how an attempt ended."""
     _tell_outcome(s, it, outcome)
     tell(s, 5, np.float64(get(client + at.C_OPEN)))

@@ -7,7 +7,15 @@ Owns the order in which waiting items are dropped, and which worlds change. See 
 from __future__ import annotations
 
 from howdah.simulate.kernel.compiled import layout as at
-from howdah.simulate.kernel.compiled.memory import compiled, get, get32, getu, putu, trailing_zeros
+from howdah.simulate.kernel.compiled.memory import (
+    Word,
+    compiled,
+    get,
+    get32,
+    getu,
+    putu,
+    trailing_zeros,
+)
 from howdah.simulate.kernel.compiled.pools import drop_from_pool
 from howdah.simulate.kernel.compiled.queues import drop_queued
 from howdah.simulate.kernel.compiled.random import mix
@@ -15,7 +23,7 @@ from howdah.simulate.kernel.compiled.records import item, push, request, session
 
 
 @compiled
-def _oldest_of_heap(s, pool, count):
+def _oldest_of_heap(s: Word, pool: Word, count: Word) -> Word:
     """The oldest of those in a `fewest` pool's heap, which is in another order."""
     heap = s + get(pool + at.L_HEAP)
     best = get32(heap)
@@ -27,7 +35,7 @@ def _oldest_of_heap(s, pool, count):
 
 
 @compiled
-def _drop_key(s, pool, bowl):
+def _drop_key(s: Word, pool: Word, bowl: Word) -> None:
     while get(bowl + at.KEY_WAITING) > 0:
         if get(pool + at.L_HEAP) != 0:
             reference = _oldest_of_heap(s, pool, get(bowl + at.KEY_WAITING))
@@ -38,7 +46,7 @@ def _drop_key(s, pool, bowl):
 
 
 @compiled
-def drop_all(s, element):
+def drop_all(s: Word, element: Word) -> None:
     """Everybody who waits there is taken out, and rejected one after another."""
     if get(element + at.E_TYPE) == at.T_POOL:
         for key in range(get(element + at.L_KEY_COUNT)):
@@ -52,12 +60,12 @@ def drop_all(s, element):
 
 
 @compiled
-def _another(address, root):
+def _another(address: Word, root: Word) -> None:
     putu(address, mix(getu(address) + root))
 
 
 @compiled
-def reseed(s, root):
+def reseed(s: Word, root: Word) -> None:
     """All further draws are new ones; what was drawn stays."""
     putu(s + at.ROOT, root)
     for reference in range(0, get(s + at.ITEM_UNUSED), get(s + at.ITEM_SIZE)):

@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 
 from howdah.simulate.kernel.compiled import layout as at
-from howdah.simulate.kernel.compiled.memory import compiled, get, getf, put, putf
+from howdah.simulate.kernel.compiled.memory import Word, compiled, get, getf, put, putf
 from howdah.simulate.kernel.compiled.pending import forget_slot, schedule_slot, slot_time
 from howdah.simulate.kernel.compiled.pools import admit_all
 from howdah.simulate.kernel.compiled.queues import serve
@@ -17,7 +17,7 @@ from howdah.simulate.kernel.compiled.sharing import advance_sharing, plan_sharin
 
 
 @compiled
-def _nearest(ns):
+def _nearest(ns: Word) -> Word:
     """A duration in nanoseconds, rounded, within the clock."""
     if not ns > 0.0:
         return 0
@@ -27,7 +27,7 @@ def _nearest(ns):
 
 
 @compiled
-def set_rate(s, client, rate):
+def set_rate(s: Word, client: Word, rate: Word) -> None:
     """What is left of the interval stretches or shrinks."""
     old, now = getf(client + at.C_RATE), get(s + at.NOW)
     putf(client + at.C_RATE, rate)
@@ -47,7 +47,7 @@ def set_rate(s, client, rate):
 
 
 @compiled
-def set_of_sharing(s, sharing, field, value):
+def set_of_sharing(s: Word, sharing: Word, field: Word, value: Word) -> None:
     """Cores, overhead or speed: progress so far is kept."""
     advance_sharing(s, sharing)
     putf(sharing + field, value)
@@ -55,7 +55,7 @@ def set_of_sharing(s, sharing, field, value):
 
 
 @compiled
-def set_limit(s, element, value):
+def set_limit(s: Word, element: Word, value: Word) -> None:
     """What a controller sets: a rate, servers, cores, tickets."""
     kind = get(element + at.E_TYPE)
     if kind == at.T_QUEUE:

@@ -7,12 +7,12 @@ keeps them. Must never count anything.
 from __future__ import annotations
 
 from howdah.simulate.kernel.compiled import layout as at
-from howdah.simulate.kernel.compiled.memory import compiled, get32, put32
+from howdah.simulate.kernel.compiled.memory import Word, compiled, get32, put32
 from howdah.simulate.kernel.compiled.records import item, item_reference
 
 
 @compiled
-def append(s, line, it):
+def append(s: Word, line: Word, it: Word) -> None:
     """To the end of the line at the address `line`."""
     reference, tail = item_reference(s, it), get32(line + 4)
     put32(it + at.I_NEXT, at.NONE)
@@ -25,7 +25,7 @@ def append(s, line, it):
 
 
 @compiled
-def unlink(s, line, it):
+def unlink(s: Word, line: Word, it: Word) -> None:
     """Out of the line, wherever it stands in it."""
     following, previous = get32(it + at.I_NEXT), get32(it + at.I_PREVIOUS)
     if previous < 0:

@@ -14,20 +14,24 @@ from llvmlite import ir
 from numba import njit, types
 from numba.extending import intrinsic
 
+# What numba makes an integer, an address, a float or a truth of: it finds out which.
+Word = Any
+
 Function = TypeVar("Function", bound=Callable[..., Any])
 
-OPTIONS = {"nogil": True, "error_model": "numpy", "boundscheck": False}
+OPTIONS: dict[str, Any] = {"nogil": True, "error_model": "numpy", "boundscheck": False}
 
 
 def compiled(function: Function) -> Function:
     """A function that only other kernel functions call: no wrapper for Python is made."""
-    made: Function = njit(no_cpython_wrapper=True, no_cfunc_wrapper=True, **OPTIONS)(function)
-    return made
+    make: Any = njit
+    ready: Function = make(no_cpython_wrapper=True, no_cfunc_wrapper=True, **OPTIONS)(function)
+    return ready
 
 
 def _load(llvm: ir.Type, numba_type: types.Type) -> Any:
-    def load(typing: Any, address: Any) -> Any:
-        def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+    def load(_typing: Any, _address: Any) -> Any:
+        def generate(_context: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
             pointer = builder.inttoptr(arguments[0], llvm.as_pointer())
             value = builder.load(pointer)
             if isinstance(llvm, ir.IntType) and llvm.width < 64:
@@ -36,12 +40,13 @@ def _load(llvm: ir.Type, numba_type: types.Type) -> Any:
 
         return numba_type(types.int64), generate
 
-    return intrinsic(load)
+    made: Any = intrinsic(load)
+    return made
 
 
 def _store(llvm: ir.Type, numba_type: types.Type) -> Any:
-    def store(typing: Any, address: Any, value: Any) -> Any:
-        def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+    def store(_typing: Any, _address: Any, _value: Any) -> Any:
+        def generate(context: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
             pointer = builder.inttoptr(arguments[0], llvm.as_pointer())
             value = arguments[1]
             if isinstance(llvm, ir.IntType) and llvm.width < 64:
@@ -51,7 +56,8 @@ def _store(llvm: ir.Type, numba_type: types.Type) -> Any:
 
         return types.void(types.int64, numba_type), generate
 
-    return intrinsic(store)
+    made: Any = intrinsic(store)
+    return made
 
 
 get, put = _load(ir.IntType(64), types.int64), _store(ir.IntType(64), types.int64)
@@ -61,41 +67,46 @@ getu, putu = _load(ir.IntType(64), types.uint64), _store(ir.IntType(64), types.u
 getf, putf = _load(ir.DoubleType(), types.float64), _store(ir.DoubleType(), types.float64)
 
 
-@intrinsic  # type: ignore[untyped-decorator]  # numba ships no types
-def bits_of(typing: Any, x: Any) -> Any:
+def _bits_of(_typing: Any, _x: Any) -> Any:
     """The 64 bits of a float as an integer."""
 
-    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+    def generate(_context: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
         return builder.bitcast(arguments[0], ir.IntType(64))
 
     return types.int64(types.float64), generate
 
 
-@intrinsic  # type: ignore[untyped-decorator]  # numba ships no types
-def float_of(typing: Any, bits: Any) -> Any:
+bits_of: Any = intrinsic(_bits_of)
+
+
+def _float_of(_typing: Any, _bits: Any) -> Any:
     """The float that has these 64 bits."""
 
-    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+    def generate(_context: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
         return builder.bitcast(arguments[0], ir.DoubleType())
 
     return types.float64(types.int64), generate
 
 
-@intrinsic  # type: ignore[untyped-decorator]  # numba ships no types
-def trailing_zeros(typing: Any, x: Any) -> Any:
+float_of: Any = intrinsic(_float_of)
+
+
+def _trailing_zeros(_typing: Any, _x: Any) -> Any:
     """How many zero bits stand below the lowest one; 64 for 0."""
 
-    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+    def generate(_context: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
         return builder.cttz(arguments[0], ir.Constant(ir.IntType(1), 0))
 
     return types.int64(types.int64), generate
 
 
-@intrinsic  # type: ignore[untyped-decorator]  # numba ships no types
-def call(typing: Any, function: Any, state: Any, p: Any, view: Any, u: Any) -> Any:
+trailing_zeros: Any = intrinsic(_trailing_zeros)
+
+
+def _call(_typing: Any, _function: Any, _state: Any, _p: Any, _view: Any, _u: Any) -> Any:
     """Call a policy's hook at an address: `double (double *, double *, double *, double)`."""
 
-    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+    def generate(_context: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
         double = ir.DoubleType()
         pointer = double.as_pointer()
         shape = ir.FunctionType(double, [pointer, pointer, pointer, double])
@@ -105,3 +116,6 @@ def call(typing: Any, function: Any, state: Any, p: Any, view: Any, u: Any) -> A
 
     words = types.int64
     return types.float64(words, words, words, words, types.float64), generate
+
+
+call: Any = intrinsic(_call)

@@ -11,6 +11,7 @@ import numpy as np
 from howdah.simulate.kernel.compiled import layout as at
 from howdah.simulate.kernel.compiled.hooks import ask, ask_admit, seconds, tell
 from howdah.simulate.kernel.compiled.memory import (
+    Word,
     compiled,
     get,
     get8,
@@ -27,7 +28,7 @@ from howdah.simulate.kernel.compiled.tally import add, began, came, went
 
 
 @compiled
-def enter_delay(s, delay, it, reference):
+def enter_delay(s: Word, delay: Word, it: Word, reference: Word) -> None:
     """The item stays for its draw."""
     came(s, delay)
     began(s, delay, 0)
@@ -42,7 +43,7 @@ def enter_delay(s, delay, it, reference):
 
 
 @compiled
-def delayed(s, delay, it):
+def delayed(s: Word, delay: Word, it: Word) -> Word:
     """The time is over: where the item goes on to."""
     went(s, delay)
     put8(it + at.I_STATE, at.MOVING)
@@ -50,7 +51,7 @@ def delayed(s, delay, it):
 
 
 @compiled
-def enter_gate(s, gate, it):
+def enter_gate(s: Word, gate: Word, it: Word) -> Word:
     """The policy admits or refuses: where the item goes on to."""
     if not getf(gate + at.G_OPEN) > 0.0:
         u = next_uniform(it, gate + at.G_ADMIT_NAME)
@@ -67,7 +68,7 @@ def enter_gate(s, gate, it):
 
 
 @compiled
-def _route(s, choice, it, targets, count, u):
+def _route(s: Word, choice: Word, it: Word, targets: Word, count: Word, u: Word) -> Word:
     """The way that the policy answers."""
     tell(s, 0, seconds(get(s + at.NOW)))
     tell(s, 1, np.float64(get(s + get32(it + at.I_CLIENT) + at.C_GROUP)))
@@ -92,7 +93,7 @@ def _route(s, choice, it, targets, count, u):
 
 
 @compiled
-def _by_weight(targets, count, u):
+def _by_weight(targets: Word, count: Word, u: Word) -> Word:
     wanted = u * getf(targets + (count - 1) * at.TARGET_SIZE + at.TARGET_SUM)
     for way in range(count):
         if getf(targets + way * at.TARGET_SIZE + at.TARGET_SUM) > wanted:
@@ -101,7 +102,7 @@ def _by_weight(targets, count, u):
 
 
 @compiled
-def enter_choice(s, choice, it):
+def enter_choice(s: Word, choice: Word, it: Word) -> Word:
     """Where the item goes on to."""
     targets, count = s + get(choice + at.X_TARGETS), get(choice + at.X_COUNT)
     mode = get(choice + at.X_MODE)
@@ -117,7 +118,7 @@ def enter_choice(s, choice, it):
 
 
 @compiled
-def forget_ways(s, it):
+def forget_ways(s: Word, it: Word) -> None:
     """An item ends: the choices that sent it have one less in flight."""
     for byte in range(at.WAYS):
         way = get8(it + at.I_WAYS + byte)
@@ -129,12 +130,12 @@ def forget_ways(s, it):
 
 
 @compiled
-def _cached(s, cache, key):
+def _cached(s: Word, cache: Word, key: Word) -> Word:
     return s + get(cache + at.K_KEYS) + key * at.CACHED_SIZE
 
 
 @compiled
-def _unlink_key(s, cache, key):
+def _unlink_key(s: Word, cache: Word, key: Word) -> None:
     entry = _cached(s, cache, key)
     newer, older = get32(entry + at.CACHED_PREVIOUS), get32(entry + at.CACHED_NEXT)
     if newer < 0:
@@ -148,7 +149,7 @@ def _unlink_key(s, cache, key):
 
 
 @compiled
-def _link_key(s, cache, key):
+def _link_key(s: Word, cache: Word, key: Word) -> None:
     """The key is the one used last."""
     entry, second = _cached(s, cache, key), get(cache + at.K_FIRST)
     put32(entry + at.CACHED_PREVIOUS, at.NONE)
@@ -161,7 +162,7 @@ def _link_key(s, cache, key):
 
 
 @compiled
-def enter_cache(s, cache, it):
+def enter_cache(s: Word, cache: Word, it: Word) -> Word:
     """A hit or a miss: where the item goes on to."""
     key = get32(it + at.I_KEY)
     if get32(_cached(s, cache, key)) == at.ABSENT:
@@ -174,7 +175,7 @@ def enter_cache(s, cache, it):
 
 
 @compiled
-def store(s, cache, key):
+def store(s: Word, cache: Word, key: Word) -> None:
     """The key is stored as the one used last; the one used longest ago may be forgotten."""
     if get32(_cached(s, cache, key)) != at.ABSENT:
         _unlink_key(s, cache, key)
@@ -188,7 +189,7 @@ def store(s, cache, key):
 
 
 @compiled
-def flush_cache(s, cache):
+def flush_cache(s: Word, cache: Word) -> None:
     """Everything is forgotten."""
     for key in range(get(cache + at.K_KEY_COUNT)):
         put32(_cached(s, cache, key), at.ABSENT)
@@ -198,7 +199,7 @@ def flush_cache(s, cache):
 
 
 @compiled
-def fill_cache(s, cache):
+def fill_cache(s: Word, cache: Word) -> None:
     """As it is at the start when it is full: keys from 0 on, key 0 used last."""
     flush_cache(s, cache)
     for key in range(get(cache + at.K_ENTRIES) - 1, -1, -1):

@@ -8,11 +8,12 @@ else is in the heap. Must never know what an event means.
 from __future__ import annotations
 
 from howdah.simulate.kernel.compiled import layout as at
-from howdah.simulate.kernel.compiled.memory import compiled, get, put
+from howdah.simulate.kernel.compiled.memory import Word, compiled, get, put
 
 
 @compiled
-def copy_entry(source, target):
+def copy_entry(source: Word, target: Word) -> None:
+    """One entry over another."""
     put(target, get(source))
     put(target + 8, get(source + 8))
     put(target + 16, get(source + 16))
@@ -20,7 +21,8 @@ def copy_entry(source, target):
 
 
 @compiled
-def write_entry(entry, time, sequence, code, serial):
+def write_entry(entry: Word, time: Word, sequence: Word, code: Word, serial: Word) -> None:
+    """All four words of an entry."""
     put(entry, time)
     put(entry + 8, sequence)
     put(entry + 16, code)
@@ -28,21 +30,22 @@ def write_entry(entry, time, sequence, code, serial):
 
 
 @compiled
-def next_sequence(s):
+def next_sequence(s: Word) -> Word:
+    """The next number of the one sequence."""
     sequence = get(s + at.SEQUENCE)
     put(s + at.SEQUENCE, sequence + 1)
     return sequence
 
 
 @compiled
-def before(time, sequence, entry):
+def before(time: Word, sequence: Word, entry: Word) -> Word:
     """Whether (time, sequence) comes before the entry."""
     other = get(entry)
     return time < other or (time == other and sequence < get(entry + 8))
 
 
 @compiled
-def heap_push(s, time, sequence, code, serial):
+def heap_push(s: Word, time: Word, sequence: Word, code: Word, serial: Word) -> None:
     """Into the heap; its head is source 0."""
     heap, place = s + get(s + at.HEAP), get(s + at.HEAP_COUNT)
     put(s + at.HEAP_COUNT, place + 1)
@@ -60,7 +63,7 @@ def heap_push(s, time, sequence, code, serial):
 
 
 @compiled
-def _smallest_child(heap, place, count):
+def _smallest_child(heap: Word, place: Word, count: Word) -> Word:
     """The address of the smallest of up to four children; 0 when there is none."""
     first = (place << 2) + 1
     if first >= count:
@@ -75,7 +78,7 @@ def _smallest_child(heap, place, count):
 
 
 @compiled
-def heap_pop(s):
+def heap_pop(s: Word) -> None:
     """Take the heap's first entry away; the next one becomes the head of source 0."""
     heap, count = s + get(s + at.HEAP), get(s + at.HEAP_COUNT) - 1
     put(s + at.HEAP_COUNT, count)
@@ -96,13 +99,13 @@ def heap_pop(s):
 
 
 @compiled
-def schedule(s, time, code, serial):
+def schedule(s: Word, time: Word, code: Word, serial: Word) -> None:
     """An event of no particular source."""
     heap_push(s, time, next_sequence(s), code, serial)
 
 
 @compiled
-def schedule_lane(s, lane, time, code, serial):
+def schedule_lane(s: Word, lane: Word, time: Word, code: Word, serial: Word) -> None:
     """An event in a lane, if it is in order there and there is room; else in the heap."""
     if lane < 0:
         schedule(s, time, code, serial)
@@ -125,7 +128,8 @@ def schedule_lane(s, lane, time, code, serial):
 
 
 @compiled
-def lane_pop(s, lane):
+def lane_pop(s: Word, lane: Word) -> None:
+    """Take a lane's first entry away; the next one becomes its head."""
     record = s + get(s + at.LANES) + lane * at.LANE_SIZE
     held = get(record + at.LANE_HELD) - 1
     first = (get(record + at.LANE_FIRST) + 1) & get(record + at.LANE_MASK)
@@ -139,24 +143,26 @@ def lane_pop(s, lane):
 
 
 @compiled
-def schedule_slot(s, slot, time, code, serial):
+def schedule_slot(s: Word, slot: Word, time: Word, code: Word, serial: Word) -> None:
     """The event of a source that has only one; an earlier one of it is forgotten."""
     head = s + at.HEADER_SIZE + slot * at.ENTRY_SIZE
     write_entry(head, time, next_sequence(s), code, serial)
 
 
 @compiled
-def forget_slot(s, slot):
+def forget_slot(s: Word, slot: Word) -> None:
+    """The source has no event pending."""
     put(s + at.HEADER_SIZE + slot * at.ENTRY_SIZE, at.NEVER)
 
 
 @compiled
-def slot_time(s, slot):
+def slot_time(s: Word, slot: Word) -> Word:
+    """When the source's event is due; NEVER without one."""
     return get(s + at.HEADER_SIZE + slot * at.ENTRY_SIZE)
 
 
 @compiled
-def first_source(s):
+def first_source(s: Word) -> Word:
     """The source whose head comes first."""
     head, count = s + at.HEADER_SIZE, get(s + at.SOURCE_COUNT)
     best, time, sequence = head, get(head), get(head + 8)
@@ -169,7 +175,7 @@ def first_source(s):
 
 
 @compiled
-def take(s, source):
+def take(s: Word, source: Word) -> None:
     """Take away the head of `source`, after it was read."""
     if source == 0:
         heap_pop(s)

@@ -9,6 +9,7 @@ from __future__ import annotations
 from howdah.simulate.kernel.compiled import layout as at
 from howdah.simulate.kernel.compiled.lines import append, unlink
 from howdah.simulate.kernel.compiled.memory import (
+    Word,
     compiled,
     get,
     get8,
@@ -25,14 +26,14 @@ _MOST_HELD = 8
 
 
 @compiled
-def _bowl(s, pool, it):
+def _bowl(s: Word, pool: Word, it: Word) -> Word:
     """The address of (used, waiting, head, tail) of the item's key, or of the whole pool."""
     key = get32(it + at.I_KEY) if get(pool + at.L_KEYED) != 0 else 0
     return s + get(pool + at.L_KEYS) + key * at.KEY_SIZE
 
 
 @compiled
-def _holds(pool, it):
+def _holds(pool: Word, it: Word) -> Word:
     """Which of the tickets that the item holds is of this pool; -1 if none."""
     bit = get(pool + at.L_BIT)
     for place in range(get8(it + at.I_HELD_COUNT)):
@@ -42,7 +43,7 @@ def _holds(pool, it):
 
 
 @compiled
-def _take(s, pool, bowl, it):
+def _take(s: Word, pool: Word, bowl: Word, it: Word) -> None:
     """The item gets a ticket and goes on."""
     add(bowl + at.KEY_USED, 1)
     began(s, pool, get(s + at.NOW) - get(it + at.I_SINCE))
@@ -61,7 +62,7 @@ def _take(s, pool, bowl, it):
 
 
 @compiled
-def _wait(s, pool, bowl, it):
+def _wait(s: Word, pool: Word, bowl: Word, it: Word) -> None:
     waiting = get(bowl + at.KEY_WAITING)
     put(bowl + at.KEY_WAITING, waiting + 1)
     add(pool + at.E_WAITING, 1)
@@ -77,7 +78,7 @@ def _wait(s, pool, bowl, it):
 
 
 @compiled
-def enter_pool(s, pool, it):
+def enter_pool(s: Word, pool: Word, it: Word) -> Word:
     """To a ticket, to the line, or refused: where the item goes on to."""
     if _holds(pool, it) >= 0:
         return get(pool + at.E_TO)
@@ -99,7 +100,7 @@ def enter_pool(s, pool, it):
 
 
 @compiled
-def _fewest_of_key(s, pool, bowl):
+def _fewest_of_key(s: Word, pool: Word, bowl: Word) -> Word:
     """The oldest of those with the fewest acquisitions, of a keyed pool: lines are short there."""
     counts, reference = get(pool + at.L_COUNTS), get32(bowl + at.KEY_HEAD)
     best = reference
@@ -111,7 +112,7 @@ def _fewest_of_key(s, pool, bowl):
 
 
 @compiled
-def _next(s, pool, bowl):
+def _next(s: Word, pool: Word, bowl: Word) -> Word:
     """The reference of the next to be admitted."""
     if get(pool + at.L_HEAP) != 0:
         return get32(s + get(pool + at.L_HEAP))
@@ -121,7 +122,7 @@ def _next(s, pool, bowl):
 
 
 @compiled
-def _leave_line(s, pool, bowl, it):
+def _leave_line(s: Word, pool: Word, bowl: Word, it: Word) -> None:
     waiting = get(bowl + at.KEY_WAITING)
     put(bowl + at.KEY_WAITING, waiting - 1)
     if get(pool + at.L_HEAP) != 0:
@@ -132,7 +133,7 @@ def _leave_line(s, pool, bowl, it):
 
 
 @compiled
-def admit(s, pool, bowl):
+def admit(s: Word, pool: Word, bowl: Word) -> None:
     """While there are tickets and somebody waits, the next one gets one; they go on later."""
     while get(bowl + at.KEY_WAITING) > 0 and get(bowl + at.KEY_USED) < get(pool + at.L_TICKETS):
         reference = _next(s, pool, bowl)
@@ -144,14 +145,14 @@ def admit(s, pool, bowl):
 
 
 @compiled
-def admit_all(s, pool):
+def admit_all(s: Word, pool: Word) -> None:
     """The number of tickets has changed: admit at once, in the order of keys."""
     for key in range(get(pool + at.L_KEY_COUNT)):
         admit(s, pool, s + get(pool + at.L_KEYS) + key * at.KEY_SIZE)
 
 
 @compiled
-def release(s, pool, it):
+def release(s: Word, pool: Word, it: Word) -> None:
     """The ticket comes back; who gets it goes on later."""
     place = _holds(pool, it)
     if place < 0:
@@ -171,7 +172,7 @@ def release(s, pool, it):
 
 
 @compiled
-def admit_later(s, task):
+def admit_later(s: Word, task: Word) -> None:
     """A barging pool's ticket that nobody took meanwhile goes to who waits."""
     pool = s + (task >> 32)
     key = task & 0xFFFFFFFF if get(pool + at.L_KEYED) != 0 else 0
@@ -179,14 +180,14 @@ def admit_later(s, task):
 
 
 @compiled
-def release_all(s, it):
+def release_all(s: Word, it: Word) -> None:
     """The tickets of an item that ends, in the order in which they were taken."""
     while get8(it + at.I_HELD_COUNT) > 0:
         release(s, s + get(s + get(s + at.POOLS) + 8 * get8(it + at.I_HELD)), it)
 
 
 @compiled
-def drop_from_pool(s, pool, it):
+def drop_from_pool(s: Word, pool: Word, it: Word) -> None:
     """A waiting item is taken out of the line."""
     _leave_line(s, pool, _bowl(s, pool, it), it)
     dropped(s, pool)

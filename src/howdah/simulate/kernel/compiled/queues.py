@@ -11,6 +11,7 @@ from howdah.simulate.kernel.compiled import layout as at
 from howdah.simulate.kernel.compiled.hooks import ask, seconds, tell
 from howdah.simulate.kernel.compiled.lines import append, unlink
 from howdah.simulate.kernel.compiled.memory import (
+    Word,
     compiled,
     get,
     get8,
@@ -31,7 +32,7 @@ _FAR = 1e9
 
 
 @compiled
-def next_uniform(it, name):
+def next_uniform(it: Word, name: Word) -> Word:
     """A draw of the item: its visits count one up first."""
     b = get32(it + at.I_B) + 1
     put32(it + at.I_B, b)
@@ -39,7 +40,7 @@ def next_uniform(it, name):
 
 
 @compiled
-def _slowed(s, queue, length, u):
+def _slowed(s: Word, queue: Word, length: Word, u: Word) -> Word:
     tell(s, 0, seconds(get(s + at.NOW)))
     tell(s, 1, np.float64(get(queue + at.E_INSIDE)))
     tell(s, 2, np.float64(get(queue + at.E_SERVING)))
@@ -49,7 +50,7 @@ def _slowed(s, queue, length, u):
 
 
 @compiled
-def _start(s, queue, it):
+def _start(s: Word, queue: Word, it: Word) -> None:
     """Service starts; its end is scheduled."""
     now = get(s + at.NOW)
     began(s, queue, now - get(it + at.I_SINCE))
@@ -70,7 +71,7 @@ def _start(s, queue, it):
 
 
 @compiled
-def _free(queue):
+def _free(queue: Word) -> Word:
     """Whether a server may take somebody."""
     if get(queue + at.E_SERVING) >= get(queue + at.Q_SERVERS):
         return False
@@ -78,7 +79,7 @@ def _free(queue):
 
 
 @compiled
-def enter_queue(s, queue, it):
+def enter_queue(s: Word, queue: Word, it: Word) -> Word:
     """To a free server, to the line, or refused: where the item goes on to."""
     if get(queue + at.E_INSIDE) >= get(queue + at.Q_CAPACITY):
         refused(queue)
@@ -102,7 +103,7 @@ def enter_queue(s, queue, it):
 
 
 @compiled
-def _unlink(s, queue, it):
+def _unlink(s: Word, queue: Word, it: Word) -> None:
     """Out of its band's line; the mask of bands is kept."""
     band = get(s + get32(it + at.I_CLIENT) + at.C_BAND)
     line = queue + at.Q_LINES + 8 * band
@@ -112,7 +113,7 @@ def _unlink(s, queue, it):
 
 
 @compiled
-def drop_queued(s, queue, it):
+def drop_queued(s: Word, queue: Word, it: Word) -> None:
     """A waiting item is taken out of the line."""
     _unlink(s, queue, it)
     dropped(s, queue)
@@ -120,13 +121,13 @@ def drop_queued(s, queue, it):
 
 
 @compiled
-def _expired(s, it):
+def _expired(s: Word, it: Word) -> Word:
     """Whether work on the item is of no use to anybody."""
     return get8(it + at.I_WAITED) == 0 or get(s + at.NOW) >= get(it + at.I_DEADLINE)
 
 
 @compiled
-def _patience(s, it):
+def _patience(s: Word, it: Word) -> Word:
     """Seconds until the item's client stops waiting."""
     if get8(it + at.I_WAITED) == 0:
         return -1.0
@@ -137,7 +138,7 @@ def _patience(s, it):
 
 
 @compiled
-def _policy_choice(s, queue, oldest, youngest):
+def _policy_choice(s: Word, queue: Word, oldest: Word, youngest: Word) -> Word:
     """What the policy answers: 0 the oldest, 1 the youngest, 2 drop the oldest."""
     now = get(s + at.NOW)
     tell(s, 0, seconds(now))
@@ -154,7 +155,7 @@ def _policy_choice(s, queue, oldest, youngest):
 
 
 @compiled
-def _choose(s, queue):
+def _choose(s: Word, queue: Word) -> Word:
     """The item that the discipline takes: its reference; a dropped one as ~reference."""
     line = queue + at.Q_LINES + 8 * trailing_zeros(get(queue + at.Q_BANDS))
     oldest, youngest = get32(line), get32(line + 4)
@@ -173,7 +174,7 @@ def _choose(s, queue):
 
 
 @compiled
-def serve(s, queue):
+def serve(s: Word, queue: Word) -> None:
     """Free servers take items; the dropped are put on the stack, to be rejected in order."""
     while get(queue + at.E_WAITING) > 0 and _free(queue):
         taken = _choose(s, queue)
@@ -188,7 +189,7 @@ def serve(s, queue):
 
 
 @compiled
-def served(s, queue, it, reference, from_slot):
+def served(s: Word, queue: Word, it: Word, reference: Word, from_slot: Word) -> None:
     """A service is done: the item goes on after the servers have found their next ones."""
     if from_slot:
         put(queue + at.Q_SLOT_TAKEN, 0)

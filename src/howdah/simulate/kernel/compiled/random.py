@@ -10,7 +10,16 @@ import numpy as np
 
 from howdah.simulate import numbers
 from howdah.simulate.kernel.compiled import layout as at
-from howdah.simulate.kernel.compiled.memory import bits_of, compiled, float_of, get, getf, getu, put
+from howdah.simulate.kernel.compiled.memory import (
+    Word,
+    bits_of,
+    compiled,
+    float_of,
+    get,
+    getf,
+    getu,
+    put,
+)
 
 GOLDEN = np.uint64(numbers.GOLDEN)
 _FIRST, _SECOND = np.uint64(0xBF58476D1CE4E5B9), np.uint64(0x94D049BB133111EB)
@@ -28,31 +37,34 @@ _FRACTION = (1 << 52) - 1
 
 
 @compiled
-def mix(x):
+def mix(x: Word) -> Word:
+    """The finalizer of SplitMix64."""
     x = (x ^ (x >> _S30)) * _FIRST
     x = (x ^ (x >> _S27)) * _SECOND
     return x ^ (x >> _S31)
 
 
 @compiled
-def uniform(x):
+def uniform(x: Word) -> Word:
+    """64 bits as a number strictly between 0 and 1."""
     return (np.float64(np.int64(x >> _S12)) + 0.5) * 2.0**-52
 
 
 @compiled
-def item_uniform(world, name, b):
+def item_uniform(world: Word, name: Word, b: Word) -> Word:
     """The uniform number of a draw for an item."""
     return uniform(mix(world ^ (name + GOLDEN * np.uint64(b))))
 
 
 @compiled
-def counted_uniform(root, name, n):
+def counted_uniform(root: Word, name: Word, n: Word) -> Word:
     """The uniform number of the n-th draw of a purpose that belongs to no item."""
     return uniform(mix(root + name + GOLDEN * np.uint64(n)))
 
 
 @compiled
-def nanoseconds(seconds):
+def nanoseconds(seconds: Word) -> Word:
+    """A duration on the engine's clock."""
     if not seconds > 0.0:
         return 0
     if seconds >= 4e9:
@@ -61,7 +73,8 @@ def nanoseconds(seconds):
 
 
 @compiled
-def ln(x):
+def ln(x: Word) -> Word:
+    """The natural logarithm, in plain arithmetic."""
     bits = bits_of(x)
     shifted = bits - _THREE_QUARTERS
     exponent = shifted >> 52
@@ -74,7 +87,7 @@ def ln(x):
 
 
 @compiled
-def _tails_place(u):
+def _tails_place(u: Word) -> Word:
     if u < _LOW_END:
         return u * _LOW_SCALE
     lower = u < 0.5
@@ -87,7 +100,7 @@ def _tails_place(u):
 
 
 @compiled
-def _table_draw(law, kind, u):
+def _table_draw(law: Word, kind: Word, u: Word) -> Word:
     table = get(law + at.LAW_TABLE)
     place = _tails_place(u) if kind == _TAILS else u * np.float64(get(law + at.LAW_LAST))
     entry = np.int64(place)
@@ -96,7 +109,7 @@ def _table_draw(law, kind, u):
 
 
 @compiled
-def draw(law, u):
+def draw(law: Word, u: Word) -> Word:
     """The quantile of `u` of the law at the address `law`."""
     kind = get(law)
     if kind == _EXPONENTIAL:
@@ -109,7 +122,7 @@ def draw(law, u):
 
 
 @compiled
-def key_draw(keys, u):
+def key_draw(keys: Word, u: Word) -> Word:
     """The key that `u` asks for; `keys` is the address of (table, count)."""
     table, count = get(keys), get(keys + 8)
     wanted = u * getf(table + 8 * (count - 1))
@@ -124,7 +137,7 @@ def key_draw(keys, u):
 
 
 @compiled
-def count_draw(s, purpose):
+def count_draw(s: Word, purpose: Word) -> Word:
     """The next draw of a purpose that belongs to no item; at `purpose` (name, count)."""
     n = get(purpose + 8)
     put(purpose + 8, n + 1)

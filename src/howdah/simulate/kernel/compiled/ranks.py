@@ -7,12 +7,12 @@ its place, so that it can leave from anywhere. Must never count anything.
 from __future__ import annotations
 
 from howdah.simulate.kernel.compiled import layout as at
-from howdah.simulate.kernel.compiled.memory import compiled, get, get32, put32
+from howdah.simulate.kernel.compiled.memory import Word, compiled, get, get32, put32
 from howdah.simulate.kernel.compiled.records import item
 
 
 @compiled
-def _before(one, two, counts):
+def _before(one: Word, two: Word, counts: Word) -> Word:
     """Whether item `one` comes first; `counts` is where acquisitions are counted, 0: a Sharing.
 
     Virtual ends are never negative, and such floats compare like their bits.
@@ -27,13 +27,13 @@ def _before(one, two, counts):
 
 
 @compiled
-def _place(s, heap, place, reference):
+def _place(s: Word, heap: Word, place: Word, reference: Word) -> None:
     put32(heap + 4 * place, reference)
     put32(item(s, reference) + at.I_POSITION, place)
 
 
 @compiled
-def _rise(s, heap, place, reference, counts):
+def _rise(s: Word, heap: Word, place: Word, reference: Word, counts: Word) -> None:
     """The item goes up from an empty place to where it belongs."""
     it = item(s, reference)
     while place > 0:
@@ -47,7 +47,7 @@ def _rise(s, heap, place, reference, counts):
 
 
 @compiled
-def _sink(s, heap, place, reference, count, counts):
+def _sink(s: Word, heap: Word, place: Word, reference: Word, count: Word, counts: Word) -> None:
     """The item goes down from an empty place to where it belongs."""
     it = item(s, reference)
     while True:
@@ -67,13 +67,13 @@ def _sink(s, heap, place, reference, count, counts):
 
 
 @compiled
-def rank_in(s, heap, count, reference, counts):
+def rank_in(s: Word, heap: Word, count: Word, reference: Word, counts: Word) -> None:
     """Into a heap that holds `count` items."""
     _rise(s, heap, count, reference, counts)
 
 
 @compiled
-def rank_out(s, heap, count, reference, counts):
+def rank_out(s: Word, heap: Word, count: Word, reference: Word, counts: Word) -> None:
     """Out of a heap that holds `count` items, this one included."""
     place, last = get32(item(s, reference) + at.I_POSITION), get32(heap + 4 * (count - 1))
     if last == reference:

@@ -7,34 +7,35 @@ looked at before the event; so nothing here can fail. Must never schedule an eve
 from __future__ import annotations
 
 from howdah.simulate.kernel.compiled import layout as at
-from howdah.simulate.kernel.compiled.memory import compiled, get, get32, put, put32
+from howdah.simulate.kernel.compiled.memory import Word, compiled, get, get32, put, put32
 
 
 @compiled
-def item(s, reference):
+def item(s: Word, reference: Word) -> Word:
     """The address of an item."""
     return s + get(s + at.ITEMS) + reference
 
 
 @compiled
-def request(s, reference):
+def request(s: Word, reference: Word) -> Word:
     """The address of a request."""
     return s + get(s + at.REQUESTS) + reference
 
 
 @compiled
-def session(s, reference):
+def session(s: Word, reference: Word) -> Word:
     """The address of a session."""
     return s + get(s + at.SESSIONS) + reference
 
 
 @compiled
-def item_reference(s, address):
+def item_reference(s: Word, address: Word) -> Word:
+    """The reference of the item at an address."""
     return address - s - get(s + at.ITEMS)
 
 
 @compiled
-def new_item(s):
+def new_item(s: Word) -> Word:
     """The reference of a free item."""
     put(s + at.ITEM_ROOM, get(s + at.ITEM_ROOM) - 1)
     free = get(s + at.ITEM_FREE)
@@ -47,7 +48,8 @@ def new_item(s):
 
 
 @compiled
-def free_item(s, it):
+def free_item(s: Word, it: Word) -> None:
+    """Give an item back."""
     put(it + at.I_SERIAL, -1)
     put32(it + at.I_NEXT, get(s + at.ITEM_FREE))
     put(s + at.ITEM_FREE, item_reference(s, it))
@@ -55,7 +57,8 @@ def free_item(s, it):
 
 
 @compiled
-def new_request(s):
+def new_request(s: Word) -> Word:
+    """The reference of a free request."""
     put(s + at.REQUEST_ROOM, get(s + at.REQUEST_ROOM) - 1)
     free = get(s + at.REQUEST_FREE)
     if free >= 0:
@@ -67,7 +70,8 @@ def new_request(s):
 
 
 @compiled
-def free_request(s, rq):
+def free_request(s: Word, rq: Word) -> None:
+    """Give a request back."""
     put32(rq + at.R_CLIENT, 0)
     put32(rq + at.R_NEXT, get(s + at.REQUEST_FREE))
     put(s + at.REQUEST_FREE, rq - s - get(s + at.REQUESTS))
@@ -75,7 +79,8 @@ def free_request(s, rq):
 
 
 @compiled
-def new_session(s):
+def new_session(s: Word) -> Word:
+    """The reference of a free session."""
     put(s + at.SESSION_ROOM, get(s + at.SESSION_ROOM) - 1)
     free = get(s + at.SESSION_FREE)
     if free >= 0:
@@ -87,7 +92,8 @@ def new_session(s):
 
 
 @compiled
-def free_session(s, se):
+def free_session(s: Word, se: Word) -> None:
+    """Give a session back."""
     put(se + at.S_ROUND, -1)
     put(se + at.S_NEXT, get(s + at.SESSION_FREE))
     put(s + at.SESSION_FREE, se - s - get(s + at.SESSIONS))
@@ -95,7 +101,7 @@ def free_session(s, se):
 
 
 @compiled
-def push(s, reference, destination):
+def push(s: Word, reference: Word, destination: Word) -> None:
     """Onto the cascade's stack: an item and where it goes, or a task and what it is about."""
     top = get(s + at.STACK_TOP)
     if top >= get(s + at.STACK_SIZE):
@@ -108,7 +114,7 @@ def push(s, reference, destination):
 
 
 @compiled
-def reverse(s, bottom):
+def reverse(s: Word, bottom: Word) -> None:
     """What was pushed since the stack had `bottom` entries is taken in the order of pushing."""
     stack = s + get(s + at.STACK)
     low, high = stack + bottom * 16, stack + (get(s + at.STACK_TOP) - 1) * 16

@@ -9,13 +9,13 @@ import numpy as np
 
 from howdah.simulate.kernel.compiled import layout as at
 from howdah.simulate.kernel.compiled.hooks import ask_raw, seconds, tell, to_deadline
-from howdah.simulate.kernel.compiled.memory import compiled, get, get32, getf, getu, putf
+from howdah.simulate.kernel.compiled.memory import Word, compiled, get, get32, getf, getu, putf
 from howdah.simulate.kernel.compiled.random import draw, item_uniform, nanoseconds
 from howdah.simulate.kernel.compiled.records import request
 
 
 @compiled
-def succeeded_budget(client):
+def succeeded_budget(client: Word) -> None:
     """A success earns a part of a retry."""
     budget = getf(client + at.C_BUDGET)
     if budget >= 0.0:
@@ -24,7 +24,7 @@ def succeeded_budget(client):
 
 
 @compiled
-def _ruled(s, client, attempt, u):
+def _ruled(client: Word, attempt: Word, u: Word) -> Word:
     """Seconds by the built-in rule; negative: refused."""
     budget = getf(client + at.C_BUDGET)
     if attempt >= get(client + at.C_MOST) or (budget >= 0.0 and getf(client + at.C_TOKENS) < 1.0):
@@ -36,7 +36,7 @@ def _ruled(s, client, attempt, u):
 
 
 @compiled
-def _advised(s, client, it, attempt, outcome, u):
+def _asked(s: Word, client: Word, it: Word, attempt: Word, outcome: Word, u: Word) -> Word:
     """Seconds by the policy; negative: refused."""
     if get(client + at.C_RETRY_HOOK) == 0:
         return -1.0
@@ -52,17 +52,14 @@ def _advised(s, client, it, attempt, outcome, u):
 
 
 @compiled
-def retry_delay(s, client, it, outcome):
+def retry_delay(s: Word, client: Word, it: Word, outcome: Word) -> Word:
     """Nanoseconds until the next attempt; negative: none. Takes the budget's token."""
     rule = get(client + at.C_RETRY_ON)
     if rule == 0 or getf(client + at.C_MUTED) > 0.0:
         return -1
     attempt = get32(it + at.I_B) >> 12
     u = item_uniform(getu(it + at.I_WORLD), getu(client + at.C_BACKOFF_NAME), attempt << 12)
-    if rule == 1:
-        wait = _ruled(s, client, attempt, u)
-    else:
-        wait = _advised(s, client, it, attempt, outcome, u)
+    wait = _ruled(client, attempt, u) if rule == 1 else _asked(s, client, it, attempt, outcome, u)
     if not wait >= 0.0:
         return -1
     delay = nanoseconds(wait)

@@ -7,12 +7,12 @@ are exact wherever they are cut.
 from __future__ import annotations
 
 from howdah.simulate.kernel.compiled import layout as at
-from howdah.simulate.kernel.compiled.memory import compiled, get, put
+from howdah.simulate.kernel.compiled.memory import Word, compiled, get, put
 from howdah.simulate.kernel.compiled.tally import add, touch
 
 
 @compiled
-def touch_all(s):
+def touch_all(s: Word) -> None:
     """Bring all integrals up to now."""
     element = s + get(s + at.ELEMENTS) + get(s + at.CLIENT_COUNT) * at.ELEMENT_SIZE
     for _ in range(get(s + at.STATION_COUNT)):
@@ -23,7 +23,7 @@ def touch_all(s):
 
 
 @compiled
-def gather(s, row):
+def gather(s: Word, row: Word) -> None:
     """All columns, as they are now, into the row at this address."""
     touch_all(s)
     columns = s + get(s + at.COLUMNS)
@@ -32,7 +32,7 @@ def gather(s, row):
 
 
 @compiled
-def sample(s, due):
+def sample(s: Word, due: Word) -> None:
     """The sample that is due."""
     put(s + at.NOW, max(due, get(s + at.NOW)))
     row = get(s + at.SAMPLE_AT)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from howdah.simulate.kernel.compiled import layout as at
 from howdah.simulate.kernel.compiled.memory import (
+    Word,
     compiled,
     get,
     get8,
@@ -24,7 +25,7 @@ from howdah.simulate.kernel.compiled.tally import add
 
 
 @compiled
-def begin_session(s, client):
+def begin_session(s: Word, client: Word) -> None:
     """A session starts: its first round."""
     reference = new_session(s)
     se = session(s, reference)
@@ -36,7 +37,7 @@ def begin_session(s, client):
 
 
 @compiled
-def begin_round(s, client, reference):
+def begin_round(s: Word, client: Word, reference: Word) -> None:
     """All requests of a round start, each worked through before the next."""
     se = session(s, reference)
     parallel = get(client + at.C_PARALLEL)
@@ -50,7 +51,7 @@ def begin_round(s, client, reference):
 
 
 @compiled
-def join_round(s, client, reference, rq):
+def join_round(s: Word, client: Word, reference: Word, rq: Word) -> None:
     """A new request belongs to the session's round: the first one's key may be its own."""
     se = session(s, reference)
     put32(rq + at.R_ROUND, get(se + at.S_ROUND))
@@ -64,12 +65,12 @@ def join_round(s, client, reference, rq):
 
 
 @compiled
-def _of_this_round(rq, se):
+def _of_this_round(rq: Word, se: Word) -> Word:
     return get32(rq + at.R_ROUND) == get(se + at.S_ROUND)
 
 
 @compiled
-def request_of_session_ended(s, client, rq, succeeded):
+def request_of_session_ended(s: Word, client: Word, rq: Word, succeeded: Word) -> None:
     """The round may be over: then the session thinks."""
     reference = get32(rq + at.R_USER)
     se = session(s, reference)
@@ -89,7 +90,7 @@ def request_of_session_ended(s, client, rq, succeeded):
 
 
 @compiled
-def keeps(s, client, it, rq):
+def keeps(s: Word, client: Word, it: Word, rq: Word) -> Word:
     """Whether this answer leaves a transaction open over the think; `rq` is still open."""
     se = session(s, get32(rq + at.R_USER))
     if not _of_this_round(rq, se) or get(se + at.S_OVER) != 0 or get8(it + at.I_HELD_COUNT) == 0:
@@ -101,7 +102,7 @@ def keeps(s, client, it, rq):
 
 
 @compiled
-def go_on(s, reference):
+def go_on(s: Word, reference: Word) -> None:
     """A think is over and what was kept is released: the next round, or the end."""
     se = session(s, reference)
     client = s + get(se + at.S_CLIENT)

@@ -12,6 +12,7 @@ import numpy as np
 from howdah.simulate.kernel.compiled import layout as at
 from howdah.simulate.kernel.compiled.hooks import seconds
 from howdah.simulate.kernel.compiled.memory import (
+    Word,
     compiled,
     get,
     get8,
@@ -29,7 +30,7 @@ from howdah.simulate.kernel.compiled.tally import began, came, went
 
 
 @compiled
-def upward(ns):
+def upward(ns: Word) -> Word:
     """A duration in nanoseconds, rounded up, within the clock."""
     if not ns > 0.0:
         return 0
@@ -39,14 +40,14 @@ def upward(ns):
 
 
 @compiled
-def _rate(sharing, n):
+def _rate(sharing: Word, n: Word) -> Word:
     cores = getf(sharing + at.P_CORES)
     used = min(n, cores) * getf(sharing + at.P_SPEED)
     return used / (1.0 + getf(sharing + at.P_OVERHEAD) * max(0.0, n - cores))
 
 
 @compiled
-def advance_sharing(s, sharing):
+def advance_sharing(s: Word, sharing: Word) -> None:
     """Virtual time is brought up to now, with what is true until now."""
     now, inside = get(s + at.NOW), get(sharing + at.E_INSIDE)
     if inside > 0:
@@ -58,7 +59,7 @@ def advance_sharing(s, sharing):
 
 
 @compiled
-def plan_sharing(s, sharing):
+def plan_sharing(s: Word, sharing: Word) -> None:
     """The completion is scheduled anew."""
     n = np.float64(get(sharing + at.E_INSIDE))
     slot, rate = get(sharing + at.P_SLOT), _rate(sharing, n)
@@ -73,7 +74,7 @@ def plan_sharing(s, sharing):
 
 
 @compiled
-def enter_sharing(s, sharing, it, reference):
+def enter_sharing(s: Word, sharing: Word, it: Word, reference: Word) -> None:
     """The item runs from now on."""
     advance_sharing(s, sharing)
     count = get(sharing + at.E_INSIDE)
@@ -96,7 +97,7 @@ def enter_sharing(s, sharing, it, reference):
 
 
 @compiled
-def _leave(s, sharing, it, reference, to):
+def _leave(s: Word, sharing: Word, it: Word, reference: Word, to: Word) -> None:
     count = get(sharing + at.E_INSIDE)
     rank_out(s, s + get(sharing + at.P_HEAP), count, reference, 0)
     went(s, sharing)
@@ -108,7 +109,7 @@ def _leave(s, sharing, it, reference, to):
 
 
 @compiled
-def shared(s, sharing, it, reference):
+def shared(s: Word, sharing: Word, it: Word, reference: Word) -> None:
     """The item's demand is done."""
     advance_sharing(s, sharing)
     _leave(s, sharing, it, reference, get(sharing + at.E_TO))
@@ -116,7 +117,7 @@ def shared(s, sharing, it, reference):
 
 
 @compiled
-def in_quantum(s, sharing, it, stay):
+def in_quantum(s: Word, sharing: Word, it: Word, stay: Word) -> Word:
     """Whether a quantum is that of the item's present stay."""
     if get32(it + at.I_PLACE) != sharing - s or get8(it + at.I_STATE) != at.SERVING:
         return False
@@ -124,7 +125,7 @@ def in_quantum(s, sharing, it, stay):
 
 
 @compiled
-def quantum_over(s, sharing, it, reference):
+def quantum_over(s: Word, sharing: Word, it: Word, reference: Word) -> None:
     """The item yields, with what is left of its demand."""
     advance_sharing(s, sharing)
     rest = max(0.0, getf(it + at.I_REST) - getf(sharing + at.P_VIRTUAL))

@@ -7,16 +7,17 @@ before a number changes, so that Little's law can be checked exactly. Must never
 from __future__ import annotations
 
 from howdah.simulate.kernel.compiled import layout as at
-from howdah.simulate.kernel.compiled.memory import compiled, get, put
+from howdah.simulate.kernel.compiled.memory import Word, compiled, get, put
 
 
 @compiled
-def add(address, n):
+def add(address: Word, n: Word) -> None:
+    """Add to the word at an address."""
     put(address, get(address) + n)
 
 
 @compiled
-def touch(s, element):
+def touch(s: Word, element: Word) -> None:
     """Bring the integrals of the numbers inside and in service up to now."""
     now = get(s + at.NOW)
     passed = now - get(element + at.E_LAST)
@@ -26,7 +27,7 @@ def touch(s, element):
 
 
 @compiled
-def came(s, element):
+def came(s: Word, element: Word) -> None:
     """An item is inside now."""
     touch(s, element)
     add(element + at.E_ENTERED, 1)
@@ -38,7 +39,7 @@ def came(s, element):
 
 
 @compiled
-def began(s, element, waited):
+def began(s: Word, element: Word, waited: Word) -> None:
     """Service began, or a ticket was taken, after a wait of so many nanoseconds."""
     touch(s, element)
     serving = get(element + at.E_SERVING) + 1
@@ -49,7 +50,7 @@ def began(s, element, waited):
 
 
 @compiled
-def went(s, element):
+def went(s: Word, element: Word) -> None:
     """An item that was in service, or held a ticket, is no longer inside."""
     touch(s, element)
     add(element + at.E_SERVING, -1)
@@ -58,7 +59,7 @@ def went(s, element):
 
 
 @compiled
-def dropped(s, element):
+def dropped(s: Word, element: Word) -> None:
     """A waiting item was taken out of the line."""
     touch(s, element)
     add(element + at.E_WAITING, -1)
@@ -67,13 +68,13 @@ def dropped(s, element):
 
 
 @compiled
-def _gone(s, element):
+def _gone(s: Word, element: Word) -> None:
     add(element + at.E_INSIDE, -1)
     add(element + at.E_CLOCKS, get(s + at.NOW))
 
 
 @compiled
-def refused(element):
+def refused(element: Word) -> None:
     """An item was turned away at the door."""
     add(element + at.E_ENTERED, 1)
     add(element + at.E_REFUSED, 1)
