@@ -84,7 +84,7 @@ def test_a_run_for_people_says_what_happened(storm: Path, tmp_path: Path) -> Non
     done = typed("run", storm, "--html", page)
     assert done.exit_code == 0
     assert "Stuck: goodput was not back within" in done.stdout
-    assert "lowest load at which it can stay down" in done.stdout
+    assert "lowest load at which" in done.stdout
     text = page.read_text()
     for title in ("Goodput and load", "Waiting", "Phase portrait", "The model"):
         assert f"<h3>{title}" in text
@@ -163,6 +163,6 @@ def test_what_is_wrong_is_said(
 def test_a_replay_file_that_was_changed_is_refused(storm: Path, tmp_path: Path) -> None:
     kept = tmp_path / "storm.replay"
     assert typed("run", storm, "--save", kept, "--until", 50).exit_code == 0
-    kept.write_bytes(kept.read_bytes().replace(b'"rate":0.6', b'"rate":0.7', 1))
+    kept.write_bytes(kept.read_bytes().replace(b'"rate": 0.6', b'"rate": 0.7', 1))
     done = typed("replay", kept)
     assert isinstance(done.exception, BadFile), done.output
