@@ -149,7 +149,7 @@ def stations(draw: Draw) -> dict[str, Station]:
         to = f"s{index + 1}" if index + 1 < count else "reply"
         later = [f"s{n}" for n in range(index + 1, count)] + ["reply", "reject"]
         places = [n for n, s in found.items() if isinstance(s, Queue | Sharing | Pool)]
-        kinds = [queue, queue, delay, sharing, gate, choice, pool]
+        kinds = [queue, queue, delay, sharing, gate, choice, pool, loop]
         if pools:
             kinds.append(release)
         if to != "reply":
@@ -218,6 +218,18 @@ def choice(
         return {name: Choice(to=targets, weights=(2.0, 0.0, 1.0))}
     policy = draw(answering("route")) if kind == "policy" else None
     return {name: Choice(to=targets, by_group=kind == "group", policy=policy)}
+
+
+def loop(
+    draw: Draw, name: str, to: str, later: list[str], places: list[str], pools: list[str]
+) -> dict[str, Station]:
+    """Some go back, with whatever tickets they hold."""
+    back = f"{name}again"
+    earlier = f"s{draw(st.integers(0, int(name[1:])))}"
+    return {
+        name: Choice(to=(to, back), weights=(3.0, 1.0)),
+        back: Delay(time=Constant(value=0.05), to=earlier),
+    }
 
 
 def pool(
