@@ -23,7 +23,7 @@ from howdah.simulate.model import (
 )
 from howdah.simulate.policies.policy import nearest
 from howdah.simulate.refusal import Refusal
-from howdah.simulate.settable import settable
+from howdah.simulate.settable import settable, unfit
 
 NO_SCALE = ("timeout", "hedge_after", "deadline", "capacity", "max_waiting", "quantum", "budget")
 
@@ -73,9 +73,12 @@ def _path(model: Model, action: Set | Scale, path: str, place: str) -> Iterator[
     known = settable(model)
     unknown = list(_known(f"{place}.path", path, known))
     yield from unknown
-    if isinstance(action, Set) or unknown:
-        if isinstance(action, Set) and action.value < 0 and path.count(".") == 1:
-            yield Refusal(f"{place}.value", f"{path} cannot become negative")
+    if unknown:
+        return
+    if isinstance(action, Set):
+        reason = unfit(path, action.value)
+        if reason:
+            yield Refusal(f"{place}.value", f"{path} cannot become {action.value:g}: {reason}")
         return
     name, _, field = path.rpartition(".")
     element = {**model.clients, **model.stations}.get(name)

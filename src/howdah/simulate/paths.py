@@ -78,17 +78,19 @@ def _find(tree: Tree, path: str) -> tuple[Any, Any]:
     holder, rest = _element(tree, path.split("."))
     if holder is None or not rest:
         raise _unknown(tree, path)
+    rest = [key for key in rest if key != "arguments"]
     for key in rest[:-1]:
         holder = _into(holder, key)
         place = _place(holder, key)
         if place is None:
             raise _unknown(tree, path)
         holder = holder[place]
-    holder = _into(holder, rest[-1])
-    place = _place(holder, rest[-1])
-    if place in (None, "kind") or isinstance(holder[place], dict | list):
+    within = _into(holder, rest[-1])
+    place = _place(within, rest[-1])
+    tag = place == "kind" and within is holder
+    if place is None or tag or isinstance(within[place], dict | list):
         raise _unknown(tree, path)
-    return holder, place
+    return within, place
 
 
 def _element(tree: Tree, parts: list[str]) -> tuple[Any, list[str]]:
@@ -121,10 +123,14 @@ def _place(holder: Any, key: str) -> Any:
 def _into(holder: Any, key: str) -> Any:
     """An argument of a policy needs no `arguments` in its path; not given, it has its default."""
     policy = isinstance(holder, dict) and holder.get("kind") == "policy"
-    if not policy or key in ("name", "arguments", "kind"):
+    if not policy or key == "name" or (key == "kind" and "kind" not in _arguments(holder)):
         return holder
     _default(holder, key)
     return holder["arguments"]
+
+
+def _arguments(policy: Tree) -> list[str]:
+    return find(policy["name"]).names()
 
 
 def _default(policy: Tree, argument: str) -> None:

@@ -20,6 +20,7 @@ from howdah.simulate.choosing import Chosen, choose, start
 from howdah.simulate.engine import Engine, Item, Samples, Snapshot
 from howdah.simulate.model import Model
 from howdah.simulate.replay import Replay, Step, read, write
+from howdah.simulate.settable import check
 from howdah.simulate.validate import validate
 
 if TYPE_CHECKING:
@@ -126,7 +127,9 @@ class Run:
         return self
 
     def set(self, path: str, value: float | str) -> Run:
-        """Change a setting now. Raises BadInput."""
+        """Change a setting now. Raises BadInput with the nearest path, or what is wrong with the
+        value."""
+        check(self.model, path, value)
         return self._step("set", path, value)
 
     def inject(self, client: str, count: int) -> Run:

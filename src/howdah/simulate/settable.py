@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from howdah.errors import BadInput
 from howdah.simulate.model import (
     Agentic,
     Cache,
-    Choice,
     Client,
     Controller,
     Delay,
@@ -26,12 +26,14 @@ from howdah.simulate.model import (
     Station,
 )
 from howdah.simulate.parts import flatten
-from howdah.simulate.policies.policy import find
+from howdah.simulate.policies.policy import find, nearest
 
 CLIENT = ("timeout", "hedge_after", "deadline", "mutation", "muted")
 RETRY = ("most", "factor", "longest", "budget", "deposit")
+HOLDERS = ("policy", "discipline", "slowdown", "retry")  # may have signed arguments
+MOST = 1e18
 QUEUE = ("servers", "capacity", "speed", "drop_expired", "discipline")
-SHARING = ("cores", "overhead", "speed", "quantum")
+SHARING = ("cores", "overhead", "speed")
 
 
 def settable(model: Model) -> tuple[str, ...]:
@@ -48,6 +50,27 @@ def settable(model: Model) -> tuple[str, ...]:
     return tuple(found)
 
 
+def check(model: Model, path: str, value: float | str) -> None:
+    """Raises BadInput, with the nearest path, for what a running model cannot be set to."""
+    known = settable(model)
+    if path not in known:
+        raise BadInput(f"{path} is nothing that can be set", hint=nearest(path, known))
+    reason = unfit(path, value)
+    if reason:
+        raise BadInput(f"{path} cannot become {value!r}: {reason}")
+
+
+def unfit(path: str, value: float | str) -> str:
+    """Why a settable path cannot take this value; empty if it can."""
+    if isinstance(value, str):
+        worded = path.endswith(".discipline") or path.count(".") > 1
+        return "" if worded else "it is a number"
+    if value != value or abs(value) > MOST:
+        return "a number to count with is expected"
+    argument = any(f".{holder}." in path for holder in HOLDERS)
+    return "it is negative" if value < 0 and not argument else ""
+
+
 def _of_client(client: Client) -> Iterator[str]:
     yield from CLIENT
     if isinstance(client, Open | Agentic):
@@ -60,25 +83,24 @@ def _of_client(client: Client) -> Iterator[str]:
 
 def _of_station(station: Station) -> Iterator[str]:
     match station:
-        case Queue(discipline=discipline, slowdown=slowdown):
+        case Queue():
             yield from QUEUE
-            if isinstance(discipline, Policy):
-                yield from _arguments("discipline", discipline)
-            if slowdown:
-                yield from _arguments("slowdown", slowdown)
-        case Sharing():
+        case Sharing(quantum=quantum):
             yield from SHARING
+            if quantum is not None:
+                yield "quantum"  # else nobody would know where to yield to
         case Delay():
             yield "factor"
         case Pool():
             yield from ("tickets", "max_waiting")
         case Cache():
             yield "full"
-        case Gate(policy=policy):
+        case Gate():
             yield "open"
-            yield from _arguments("policy", policy)
-        case Choice(policy=Policy() as policy):
-            yield from _arguments("policy", policy)
+    for holder in HOLDERS:
+        policy = getattr(station, holder, None)
+        if isinstance(policy, Policy):
+            yield from _arguments(holder, policy)
 
 
 def _of_controller(controller: Controller) -> Iterator[str]:

@@ -341,9 +341,6 @@ def changes(model: Model) -> dict[str, tuple[float, ...]]:
     found = {}
     for path in settable(model):
         name = path.rpartition(".")[2]
-        station = model.stations.get(path.rpartition(".")[0])
-        if name == "quantum" and isinstance(station, Sharing) and station.quantum is None:
-            continue  # nobody would know where to yield to
         if name in VALUES:
             found[path] = VALUES[name]
     return found

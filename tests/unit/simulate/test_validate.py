@@ -35,6 +35,7 @@ from howdah.simulate.model import (
     When,
     Zipf,
 )
+from howdah.simulate.settable import check
 from howdah.simulate.validate import refusals, validate
 from tests.unit.simulate.making import client, one_queue, queue, retry_storm
 
@@ -185,6 +186,8 @@ REFUSED: list[tuple[str, Model, str, str]] = [
         "sped",
     ),
     ("a path of the model only", trigger(Set(path="db.service.mean", value=1.0)), "path", "mean"),
+    ("set below 0", trigger(Set(path="db.speed", value=-1.0)), "value", "negative"),
+    ("set to NaN", trigger(Set(path="db.speed", value=NAN)), "value", "nan"),
     ("scaled nothing", trigger(Scale(path="web.timeout", factor=2.0)), "path", "scaled"),
     ("until too early", trigger(Down(processor="db", until=4.0)), "until", "before"),
     ("no time", trigger(Down(processor="db"), at=None), "triggers[0]", "either"),
@@ -266,6 +269,33 @@ def test_the_nearest_name_is_suggested() -> None:
     with pytest.raises(BadInput) as caught:
         validate(trigger(Set(path="db.sped", value=1.0)))
     assert caught.value.hint == "db.speed"
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "reason"),
+    [
+        ("db.sped", 1.0, "nothing that can be set"),
+        ("db.speed", -1.0, "negative"),
+        ("db.speed", NAN, "count with"),
+        ("db.speed", INFINITY, "count with"),
+        ("db.speed", "fast", "is a number"),
+        ("cpu.quantum", 0.1, "nothing that can be set"),
+    ],
+)
+def test_what_a_running_model_cannot_be_set_to_is_refused(
+    path: str, value: float | str, reason: str
+) -> None:
+    model = stations(db=queue(to="cpu"), cpu=Sharing(cores=1))
+    with pytest.raises(BadInput, match=reason):
+        check(model, path, value)
+
+
+def test_words_and_signed_arguments_can_be_set() -> None:
+    lifo = Policy(name="adaptive_lifo")
+    web = client(retry=Policy(name="jitter"))
+    model = one_queue(clients={"web": web}, stations={"db": queue(discipline=lifo)})
+    for path, value in (("db.discipline", "lifo"), ("web.retry.kind", "equal")):
+        check(model, path, value)
 
 
 def test_parts_that_hold_themselves_are_refused() -> None:
