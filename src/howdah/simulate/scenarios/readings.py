@@ -37,6 +37,18 @@ def kept(client: str, start: float, end: float, **variant: float) -> Measure:
     return measure
 
 
+def failing(client: str, start: float, end: float, below: float = 0.5, **variant: float) -> Measure:
+    """The share of runs in which less than `below` of the requests in a span are answered."""
+
+    def measure(study: Study) -> Estimate:
+        runs = study.runs(**variant)
+        good = runs.rates(f"{client}.succeeded", start, end)
+        found = good / runs.rates(f"{client}.requests", start, end)
+        return intervals.share(int((found < below).sum()), len(found))
+
+    return measure
+
+
 def goodput(client: str, start: float, end: float, **variant: float) -> Measure:
     """Successes a second between two seconds."""
     return rate_of(f"{client}.succeeded", start, end, **variant)
