@@ -58,6 +58,12 @@ def stack_entries(rooms: Rooms) -> int:
     return 2 * rooms.items + rooms.sessions + 1024
 
 
+def most_scheduled(rooms: Rooms) -> int:
+    """Entries that one event can put into the heap: at most four for each item there is room for
+    (timeout, hedge, service, quantum), and some thinks."""
+    return 4 * rooms.items + 256
+
+
 def _regions(fixed: int, rooms: Rooms, item_size: int, ranks: int) -> Regions:
     places: list[int] = []
     end = fixed
@@ -129,7 +135,7 @@ class Arena:
             at.HEAP: regions.events,
             at.HEAP_SIZE: rooms.events,
             at.HEAP_ROOM: rooms.events - self.get(at.HEAP_COUNT),
-            at.HEAP_NEED: 2 * rooms.items + 256,
+            at.HEAP_NEED: most_scheduled(rooms),
             at.STACK: regions.stack,
             at.STACK_SIZE: stack_entries(rooms),
         }

@@ -21,30 +21,18 @@ from typing import Any
 import llvmlite
 import numba
 from numba.core.caching import CompileResultCacheImpl, FunctionCache, _CacheLocator
+from numba.core.registry import cpu_target
 
-_HERE = Path(__file__).parent
+from howdah.simulate.kernel import compiled
 
-
-@lru_cache(maxsize=1)
-def stamp() -> str:
-    """The hash of all that the kernel's compiled code is made of."""
-    makers = [_HERE / "entry.py", _HERE / "linking.py", _HERE.parent / "numbers.py"]
-    return stamp_of([_HERE / "compiled"], makers)
+_SIMULATE = Path(__file__).parent.parent
+_COMPILERS = f"{numba.__version__} {llvmlite.__version__}"
 
 
 @lru_cache(maxsize=1)
 def policies_stamp() -> str:
     """The hash of all policies: a hook may use what another module of the folder defines."""
-    return stamp_of([_HERE.parent / "policies"], [_HERE.parent / "numbers.py"])
-
-
-def stamp_of(folders: list[Path], files: list[Path]) -> str:
-    """The hash of names and contents, and of the versions of the compilers."""
-    found = hashlib.blake2b(f"{numba.__version__} {llvmlite.__version__}".encode(), digest_size=16)
-    sources = sorted(path for folder in folders for path in folder.rglob("*.py"))
-    for path in [*sources, *files]:
-        found.update(path.name.encode() + b"\0" + path.read_bytes() + b"\0")
-    return found.hexdigest()
+    return compiled.stamp_of([_SIMULATE / "policies"], [_SIMULATE / "numbers.py"])
 
 
 def folder() -> Path:
@@ -81,9 +69,9 @@ class _Locator(_CacheLocator):
     def get_source_stamp(self) -> str:
         """The kernel's stamp; or a policy's: all policies, and the function's own file."""
         if self._function.__module__.startswith("howdah.simulate.kernel."):
-            return stamp()
+            return f"{compiled.STAMP} {_COMPILERS}"
         own = hashlib.blake2b(self._file.read_bytes(), digest_size=16).hexdigest()
-        return f"{policies_stamp()} {own}"
+        return f"{policies_stamp()} {own} {_COMPILERS}"
 
     def get_disambiguator(self) -> str:
         """Functions of one name in different files are different."""
@@ -109,6 +97,14 @@ def cache_of(function: Callable[..., Any]) -> Any:
     """The cache of a function, to be put in the place of numba's."""
     made: Any = _FolderCache
     return made(function)
+
+
+def holds(function: Callable[..., Any], signature: Any) -> bool:
+    """Whether compiled code of the function is there, and fresh."""
+    cache = cache_of(function)
+    target: Any = cpu_target
+    key = cache._index_key(signature, target.target_context.codegen())
+    return key in cache._cache_file._load_index()
 
 
 def has_file(function: Callable[..., Any]) -> bool:

@@ -6,6 +6,7 @@ never interpret an event that the kernel can.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
@@ -16,7 +17,7 @@ from howdah.errors import BadInput
 from howdah.simulate import engine as protocol
 from howdah.simulate import model as models
 from howdah.simulate import numbers
-from howdah.simulate.kernel.arena import Arena, Bytes, Rooms
+from howdah.simulate.kernel.arena import Arena, Bytes, Rooms, most_scheduled
 from howdah.simulate.kernel.columns import values
 from howdah.simulate.kernel.compiled import command as do
 from howdah.simulate.kernel.compiled import layout as at
@@ -59,6 +60,7 @@ class KernelEngine:
         self.program = model if isinstance(model, Program) else program(flatten(model))
         self.seed = seed
         self._command = command()
+        self._places: dict[tuple[str, ...], list[tuple[int, int]]] = {}  # of columns often asked
         self._use(self.program.arena(seed))
         self._rows = np.zeros((_ROWS, max(1, len(self.program.columns))), np.int64)
         self.settings = Settings(self)
@@ -145,7 +147,7 @@ class KernelEngine:
     def _grow(self) -> None:
         """Something is full; nothing that happens depends on when it is made larger."""
         arena = self.arena
-        if arena.get(at.STATUS):
+        if arena.get(at.STATUS) == at.BROKEN:
             raise RuntimeError("the kernel is broken: a stack overflowed, or nine tickets are held")
         if arena.get(at.SAMPLE_ROOM) <= 0:
             self._rows = np.concatenate((self._rows, np.zeros_like(self._rows)))
@@ -160,9 +162,9 @@ class KernelEngine:
             requests=arena.rooms.requests - arena.get(at.REQUEST_ROOM) + requests,
             sessions=arena.rooms.sessions - arena.get(at.SESSION_ROOM) + sessions,
         )
-        rooms = rooms.at_least(events=arena.get(at.HEAP_COUNT) + 2 * rooms.items + 512)
-        if arena.get(at.FULL):
-            arena.put(at.FULL, 0)
+        rooms = rooms.at_least(events=arena.get(at.HEAP_COUNT) + most_scheduled(rooms) + 256)
+        if arena.get(at.STATUS) == at.GROW:
+            arena.put(at.STATUS, at.DONE)
             rooms = msgspec.structs.replace(rooms, lanes=tuple(2 * size for size in rooms.lanes))
         if rooms != arena.rooms:
             arena.grow(rooms)
@@ -249,6 +251,7 @@ class KernelEngine:
         """A second engine in the same state."""
         twin = KernelEngine.__new__(KernelEngine)
         twin.program, twin.seed, twin._command = self.program, self.seed, self._command
+        twin._places = self._places
         twin._use(self.arena.twin())
         twin._rows = self._rows
         twin.settings = Settings(twin)
@@ -269,6 +272,16 @@ class KernelEngine:
             column.name: float(values(row[index : index + 1], column.kind)[0])
             for index, column in enumerate(self.program.columns)
         }
+
+    def total(self, columns: Sequence[str]) -> float:
+        """The sum of these columns, now."""
+        row, asked = self._row(), tuple(columns)
+        if asked not in self._places:
+            known = {each.name: i for i, each in enumerate(self.program.columns)}
+            self._places[asked] = [(known[c], self.program.columns[known[c]].kind) for c in asked]
+        return sum(
+            float(values(row[index : index + 1], kind)[0]) for index, kind in self._places[asked]
+        )
 
     def samples(self) -> protocol.Samples:
         """Every column at every sample so far."""

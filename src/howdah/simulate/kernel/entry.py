@@ -12,9 +12,10 @@ from typing import Any
 
 from numba import njit, types
 
+from howdah.simulate.kernel import compiled
 from howdah.simulate.kernel.compiled.command import dispatch
 from howdah.simulate.kernel.compiled.memory import OPTIONS
-from howdah.simulate.kernel.disk import cache_of
+from howdah.simulate.kernel.disk import cache_of, holds
 from howdah.simulate.kernel.linking import linked_once
 
 _WORD = types.int64
@@ -26,8 +27,18 @@ Command = Callable[[int, int, int, int, int, float], int]
 _lock = threading.Lock()
 
 
+def unchanged() -> bool:
+    """Whether the sources on the disk are still those that were loaded."""
+    return compiled.stamp() == compiled.STAMP
+
+
+def is_ready() -> bool:
+    """Whether `command` needs no compiling: it takes half a minute, and people want to know."""
+    return _made.cache_info().currsize > 0 or holds(dispatch, _SIGNATURE)
+
+
 def command() -> Command:
-    """The kernel; from scratch it takes half a minute to compile, from the disk a moment."""
+    """The kernel: compiled now, or taken from the disk, which takes a moment."""
     with _lock:
         return _made()
 
@@ -36,7 +47,8 @@ def command() -> Command:
 def _made() -> Command:
     make: Any = njit(**OPTIONS)
     made = make(dispatch)
-    made._cache = cache_of(dispatch)
+    if unchanged():  # else what was loaded would be kept under a wrong stamp
+        made._cache = cache_of(dispatch)
     with linked_once(dispatch):
         made.compile(_SIGNATURE)
     made.disable_compile()

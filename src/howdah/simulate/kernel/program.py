@@ -202,12 +202,12 @@ def program(model: Model) -> Program:
             items=_ITEMS,
             requests=_REQUESTS,
             sessions=_SESSIONS,
-            events=_doubled_events(users),
+            events=_first_events(users),
             lanes=(_LANE,) * lanes,
         ),
     )
 
 
-def _doubled_events(users: int) -> int:
+def _first_events(users: int) -> int:
     """Room of the heap: what an event may need, and a think for each user."""
-    return 4 * _ITEMS + 512 + 2 * users
+    return 5 * _ITEMS + 512 + 2 * users

@@ -20,8 +20,7 @@ NONE = -1
     SERIALS,
     ROOT,
     ROUNDS,
-    STATUS,
-    FULL,  # set when a lane overflowed into the heap: grow it at the next stop
+    STATUS,  # DONE; GROW when a lane overflowed into the heap; BROKEN
     ITEMS,
     ITEM_SIZE,
     ITEM_COUNT,
@@ -75,7 +74,7 @@ NONE = -1
     CALENDAR_SIZE,
     CALENDAR_FREE,
     HEAP_NEED,  # entries that one event may need at most
-) = range(0, 63 * 8, 8)
+) = range(0, 62 * 8, 8)
 HEADER_SIZE = 64 * 8
 
 MARGIN = 72  # items and requests that an event must find room for: a round (at most 64), and some

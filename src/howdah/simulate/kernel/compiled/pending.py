@@ -117,7 +117,8 @@ def schedule_lane(s: Word, lane: Word, time: Word, code: Word, serial: Word) -> 
         head = s + at.HEADER_SIZE + (lane + 1) * at.ENTRY_SIZE
         write_entry(head, time, sequence, code, serial)
     elif time < get(record + at.LANE_LAST) or held > mask:
-        put(s + at.FULL, get(s + at.FULL) | (held > mask))
+        if held > mask and get(s + at.STATUS) == at.DONE:
+            put(s + at.STATUS, at.GROW)  # the lane is longer from the next event on
         heap_push(s, time, sequence, code, serial)
         return
     put(record + at.LANE_LAST, time)
