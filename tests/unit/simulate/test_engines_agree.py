@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Callable
 from operator import methodcaller
@@ -11,10 +12,11 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from howdah.simulate.model import Cache, Model, Pool, Queue
+from howdah.simulate.model import Cache, Exponential, Gate, Model, Open, Policy, Pool, Queue
+from howdah.simulate.policies.policy import Numbers
 from howdah.simulate.reference import ReferenceEngine
 from tests.unit.simulate.any_model import changes, models
-from tests.unit.simulate.making import retry_storm
+from tests.unit.simulate.making import one_queue, retry_storm
 
 pytest.importorskip("numba", reason="the kernel is compiled by numba")
 
@@ -23,7 +25,7 @@ from howdah.simulate.kernel.engine import KernelEngine
 SECOND = 1_000_000_000
 SEARCH = os.environ.get("HOWDAH_EXAMPLES")  # so many other models: a search by hand
 CALM = settings(
-    max_examples=int(SEARCH or 40),
+    max_examples=int(SEARCH or 25),
     deadline=None,
     derandomize=not SEARCH,
     phases=[Phase.generate] if SEARCH else list(Phase),
@@ -77,6 +79,35 @@ def test_on_the_retry_storm(seed: int) -> None:
     for until in (0.0, 100.0, 2000.0, 2050.0, 3000.0):
         both.to(until)
     both.compare_samples()
+
+
+def admit(state: Numbers, p: Numbers, view: Numbers, u: float) -> float:
+    """A policy of one's own: more patient with each refusal."""
+    if u * p[0] < math.sqrt(view[5] + 1.0) - 0.1 * state[0]:
+        state[0] += 1.0
+        return 0.0
+    state[0] = _halved(state[0])
+    return 1.0
+
+
+def _halved(x: float) -> float:
+    return math.floor(x / 2.0) + 0.25
+
+
+def test_on_a_policy_of_ones_own() -> None:
+    policy = Policy(name=f"{__name__}:admit", arguments={"scale": 5.0})
+    model = one_queue(
+        clients={"web": Open(rate=5.0, to="door")},
+        stations={
+            "door": Gate(policy=policy, to="db"),
+            "db": Queue(service=Exponential(mean=0.15)),
+        },
+    )
+    both = Both(model, 1)
+    both.to(100.0)
+    refused, admitted = (both.kernel.gauges()[f"door.{c}"] for c in ("refused", "admitted"))
+    assert refused > 50
+    assert admitted > 50
 
 
 @CALM
