@@ -143,7 +143,7 @@ MODELS = [
 
 @pytest.mark.parametrize("model", MODELS, ids=lambda model: model.name)
 def test_simulated_beside_computed(model: Model) -> None:
-    engine = start(msgspec.structs.replace(model, horizon=HORIZON), 11)
+    engine = start(msgspec.structs.replace(model, horizon=HORIZON, sample=20.0), 11)
     advance(engine, HORIZON)
     samples = engine.samples()
     found = beside(analytic(model), samples.t, samples.columns, since=2000.0, confidence=0.999)

@@ -29,18 +29,18 @@ def looked_at(arrival: float, step: float, bad: int) -> float:
     return float(np.linalg.solve(np.eye(bad) - p, np.full(bad, step))[0])
 
 
-@pytest.mark.parametrize(("bad", "seconds"), [(16, 2.9e5), (30, 4.9e9)])
+@pytest.mark.parametrize(("bad", "seconds"), [(12, 1.8e4), (20, 4.7e6)])
 def test_escape_of_a_single_queue(bad: int, seconds: float) -> None:
-    """Thirty inside at half load: once in 150 years, from some million events."""
+    """Twenty inside at half load: once in fifty days, from a fraction of the events."""
     true = looked_at(0.5, 0.5, bad)
     assert true == close(seconds, rel=0.15)
     question = Question(columns=("db.inside",), good=1, bad=bad, step=0.5)
-    found = escape(
-        SINGLE, question, effort=Effort(runs=200, replications=16, excursions=400, seed=3)
-    )
+    found = escape(SINGLE, question, effort=Effort(runs=200, replications=12, excursions=100, seed=3))
     assert found.time.low <= true <= found.time.high
-    assert found.time.high / found.time.low < 4
+    assert found.time.high / found.time.low < 5
     assert found.levels[-1] == bad
+    assert found.scatter < 1
+    assert found.events < 0.5 * true
     assert all(0 < each < 1 for each in found.shares)
 
 
@@ -52,18 +52,18 @@ def test_estimates_repeat_whatever_the_threads() -> None:
 
 
 def test_the_intervals_are_honest() -> None:
-    """Of thirty small estimates, most hold the truth, and their mean is near it: unbiased."""
+    """Of twenty small estimates, most hold the truth, and their mean is near it: unbiased."""
     true = looked_at(0.5, 0.5, 8)
     question = Question(columns=("db.inside",), good=1, bad=8, step=0.5)
     found = [
         escape(
             SINGLE,
             question,
-            effort=Effort(runs=30, replications=6, excursions=60, seed=1000 * k),
+            effort=Effort(runs=20, replications=6, excursions=30, seed=1000 * k),
         )
-        for k in range(30)
+        for k in range(20)
     ]
-    assert sum(each.time.holds(true) for each in found) >= 23
+    assert sum(each.time.holds(true) for each in found) >= 15
     flows = np.array([1 / each.time.value for each in found])
     error = flows.std(ddof=1) / np.sqrt(len(flows))
     assert abs(flows.mean() - 1 / true) < 3.5 * error

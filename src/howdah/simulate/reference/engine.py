@@ -5,6 +5,7 @@ Owns the loop over events and samples, and snapshots. Must never interpret a mod
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from copy import deepcopy
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -186,6 +187,11 @@ class ReferenceEngine:
     def gauges(self) -> dict[str, float]:
         """Every column, now."""
         return dict(zip(self._names, self._row(), strict=True))
+
+    def total(self, columns: Sequence[str]) -> float:
+        """The sum of these columns, now."""
+        known = self.gauges()
+        return sum(known[name] for name in columns)
 
     def samples(self) -> protocol.Samples:
         """Every column at every sample so far."""

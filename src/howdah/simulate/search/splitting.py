@@ -5,13 +5,14 @@ Allen, Warren and ten Wolde 2005). Between the good state and the bad one lie le
 at each level a fixed number of runs starts from moments at which the level was first reached,
 each with random numbers of its own (`Engine.reseed`), and the shares that reach the next level
 before falling back multiply. The product is unbiased for fixed levels: a pilot chooses them, and
-what the pilot saw is not used again. Must never keep more snapshots than one level's.
+what the pilot saw is not used again. Runs from one moment share what was scheduled there (the
+service in progress), so that a level counts for fewer runs than it has: the interval comes from
+whole replications, never from the shares. Must never keep more snapshots than one level's.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
 import msgspec
@@ -23,8 +24,6 @@ from howdah.simulate.intervals import Estimate, mean
 from howdah.simulate.model import Model
 from howdah.simulate.run import start
 from howdah.simulate.search.trial import SECOND, Progress
-
-Score = Callable[[dict[str, float]], float]
 
 
 class Question(msgspec.Struct, frozen=True, kw_only=True):
@@ -39,16 +38,12 @@ class Question(msgspec.Struct, frozen=True, kw_only=True):
     bad: float
     step: float = 1.0
 
-    def score(self, gauges: dict[str, float]) -> float:
-        """The sum of the columns."""
-        return sum(gauges[name] for name in self.columns)
-
 
 class Effort(msgspec.Struct, frozen=True, kw_only=True):
     """What an estimate may cost."""
 
-    runs: int = 100  # of each level, in each replication
-    replications: int = 10  # independent repetitions, from which the interval follows
+    runs: int = 200  # of each level, in each replication
+    replications: int = 12  # independent repetitions, from which the interval follows
     excursions: int = 200  # up-crossings of the first level, in each replication
     aim: float = 0.3  # share of the runs that should reach the next level
     most_levels: int = 60
@@ -70,6 +65,7 @@ class Escape(msgspec.Struct, frozen=True, kw_only=True):
     excursion: Estimate  # seconds between two departures from good to the first level
     levels: tuple[float, ...]  # the first is where excursions are counted, the last is bad
     shares: tuple[float, ...]  # of the runs that went from each level to the next
+    scatter: float  # of the replications by their mean; above 1 take more runs of each level
     events: int
     replications: int
 
@@ -93,7 +89,7 @@ def escape(
         walk = _Walk(calm, question, effort, effort.seed + 1 + index)
         wait, entries = walk.excursions(levels[0])
         shares = walk.climb(entries, levels)
-        return wait, math.prod(shares), shares, walk.engine.events
+        return wait, math.prod(shares), shares, walk.events
 
     found = []
     with ThreadPoolExecutor(effort.threads) as pool:
@@ -105,7 +101,8 @@ def escape(
 
 
 def _summary(found: list[tuple[float, float, list[float], int]], levels: list[float]) -> Escape:
-    flow = _positive([f[1] / f[0] for f in found])
+    flows = [f[1] / f[0] for f in found]
+    flow = _positive(flows)
     return Escape(
         time=Estimate(
             value=1 / flow.value if flow.value else math.inf,
@@ -117,6 +114,7 @@ def _summary(found: list[tuple[float, float, list[float], int]], levels: list[fl
         excursion=mean([f[0] for f in found]),
         levels=tuple(levels),
         shares=tuple(float(np.mean(each)) for each in zip(*(f[2] for f in found), strict=False)),
+        scatter=float(np.std(flows) / flow.value) if flow.value else math.inf,
         events=sum(f[3] for f in found),
         replications=len(found),
     )
@@ -142,14 +140,38 @@ class _Walk:
         self.question, self.effort = question, effort
         self.engine: Engine = start(model, seed, effort.engine)
         self.step = max(1, int(question.step * SECOND))
+        self.events = 0  # also of what was set back
         self.random = np.random.default_rng(seed)
-        self.forward(int(effort.warm / question.step))
+        self._warm()
+
+    def _warm(self) -> None:
+        """Into the good state, without having tipped on the way."""
+        home = self.engine.snapshot()
+        for _ in range(1000):
+            self.forward(int(self.effort.warm / self.question.step))
+            for _ in range(1000):
+                score = self.forward()
+                if score <= self.question.good:
+                    return
+                if score >= self.question.bad:
+                    break
+            self.back(home)
+        raise CouldNot(
+            "the model does not come to its good state",
+            hint="a higher good level, a shorter `warm`, or a lower load",
+        )
+
+    def score(self) -> float:
+        """The sum of the columns, now."""
+        return self.engine.total(self.question.columns)
 
     def forward(self, steps: int = 1) -> float:
         """Some steps on; the score there."""
         if steps > 0:
+            before = self.engine.events
             self.engine.advance(self.engine.now_ns + steps * self.step)
-        return self.question.score(self.engine.gauges())
+            self.events += self.engine.events - before
+        return self.score()
 
     def excursions(self, first: float) -> tuple[float, list[Snapshot]]:
         """Mean seconds between first entries into `first` from good, and the moments of some.
@@ -206,7 +228,7 @@ class _Walk:
 
     def rises(self, level: float) -> bool:
         """Whether the run comes to `level` before it is good again."""
-        steps, score = 0, self.question.score(self.engine.gauges())
+        steps, score = 0, self.score()
         while score < level:
             if score <= self.question.good:
                 return False
@@ -217,7 +239,7 @@ class _Walk:
 
     def highest(self) -> float:
         """The highest score before the run is good or bad."""
-        score = top = self.question.score(self.engine.gauges())
+        score = top = self.score()
         steps = 0
         while self.question.good < score < self.question.bad:
             score = self.forward()
