@@ -20,6 +20,7 @@ from typing import Any
 
 import llvmlite
 import numba
+from numba.core import runtime
 from numba.core.caching import CompileResultCacheImpl, FunctionCache, _CacheLocator
 from numba.core.registry import cpu_target
 
@@ -91,6 +92,18 @@ class _FolderCache(FunctionCache):
     """numba's cache of functions with our locator."""
 
     _impl_class = _Implementation
+
+    def load_overload(self, sig: Any, target_context: Any) -> Any:
+        """What was kept, or None.
+
+        numba would first load all that it knows about numpy and scipy, which takes longer than
+        everything else; our code calls nothing of it but the runtime's symbols.
+        """
+        numbas: Any = runtime
+        numbas.rtsys.initialize(target_context)
+        this: Any = self
+        with this._guard_against_spurious_io_errors():
+            return this._load_overload(sig, target_context)
 
 
 def cache_of(function: Callable[..., Any]) -> Any:
