@@ -29,7 +29,7 @@ from howdah.simulate.kernel.triggers import Trigger, triggers_of
 from howdah.simulate.parts import flatten
 
 _MOST = 1 << 61
-_ROWS = 256
+_ROWS = 1024  # of samples; a model without a period of its own has 1001
 
 
 class Frozen(msgspec.Struct, frozen=True):

@@ -20,7 +20,7 @@ from howdah.simulate.kernel.policies import Brain
 from howdah.simulate.model import Client, Delay, Model, Pool, Queue, Sharing, Station
 
 _PLENTY = 64  # entries of each list of gates, pools, choices
-_ITEMS, _REQUESTS, _SESSIONS, _LANE = 1024, 1024, 256, 256
+_ITEMS, _REQUESTS, _SESSIONS, _LANE = 1024, 1024, 256, 1024
 
 
 class Sources:
