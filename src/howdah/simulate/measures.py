@@ -27,14 +27,18 @@ GAUGES = frozenset(
 class Yardstick(msgspec.Struct, frozen=True, kw_only=True):
     """When goodput counts as back: `share` of the undisturbed, in `windows` successive windows.
 
-    A window lasts until `expected` successes would be seen without a disturbance, or `window`
-    seconds when given, and at most a twelfth of what is left of the run.
+    A window lasts until `expected` successes would be seen without a disturbance (at least a
+    hundredth of what is left of the run), or `window` seconds when given, and at most a twelfth of
+    what is left. With `lasting` a return that is followed by as many windows that are clearly down
+    (below `share` by twice the chance in a window) was none: a collapse may come long after its
+    trigger. Near the load at which a model tips by itself this counts those falls too.
     """
 
     share: float = 0.9
     windows: int = 3
     expected: float = 100.0
     window: float | None = None
+    lasting: bool = True
 
 
 YARDSTICK = Yardstick()
@@ -43,7 +47,7 @@ YARDSTICK = Yardstick()
 class Recovery(msgspec.Struct, frozen=True, kw_only=True):
     """What became of one client's goodput after a disturbance."""
 
-    after: float | None  # seconds from the disturbance's end to the first good window; None: stuck
+    after: float | None  # seconds from the disturbance's end to the return for good; None: stuck
     horizon: float  # seconds that were watched after the end
     undisturbed: float  # successes a second before the disturbance
     last: float  # the same over the last fifth of the run
@@ -119,13 +123,9 @@ def recovery(
     if horizon <= during.end:
         raise BadInput("the run ends before its disturbance does", hint="a longer horizon")
     window = _window(undisturbed, horizon - during.end, by)
-    starts = np.unique(np.concatenate([[during.end], t[t > during.end]]))
-    edges = starts[:, None] + window * np.arange(by.windows + 1)
-    starts, edges = starts[edges[:, -1] <= horizon + 1e-9], edges[edges[:, -1] <= horizon + 1e-9]
-    grown = np.diff(np.interp(edges, t, succeeded), axis=1)
-    good = np.flatnonzero((grown >= by.share * undisturbed * window).all(axis=1))
+    back = _back(t, succeeded, during.end, undisturbed * window, window, by)
     return Recovery(
-        after=float(starts[good[0]] - during.end) if len(good) else None,
+        after=None if back is None else back - during.end,
         horizon=horizon - during.end,
         undisturbed=undisturbed,
         last=rate(t, succeeded, horizon - (horizon - during.end) / 5, horizon),
@@ -137,7 +137,26 @@ def recovery(
 
 def _window(undisturbed: float, left: float, by: Yardstick) -> float:
     longest = left / (4 * by.windows)
-    return min(by.window if by.window is not None else by.expected / undisturbed, longest)
+    usual = max(by.expected / undisturbed, left / 100)
+    return min(by.window if by.window is not None else usual, longest)
+
+
+def _back(
+    t: Floats, succeeded: Floats, end: float, expected: float, window: float, by: Yardstick
+) -> float | None:
+    """The second from which goodput is back for good; None when it is not."""
+    starts = np.unique(np.concatenate([[end], t[t > end]]))
+    edges = starts[:, None] + window * np.arange(by.windows + 1)
+    seen = edges[:, -1] <= float(t[-1]) + 1e-9
+    starts, grown = starts[seen], np.diff(np.interp(edges[seen], t, succeeded), axis=1)
+    good = (grown >= by.share * expected).all(axis=1)
+    # By chance alone a window is this low once in forty, and all of them practically never.
+    clearly = by.share - 2 / math.sqrt(expected) if expected > 0 else 0.0
+    down = np.flatnonzero((grown < max(clearly, by.share / 2) * expected).all(axis=1))
+    if by.lasting and len(down):
+        good[: down[-1] + 1] = False
+    found = np.flatnonzero(good)
+    return float(starts[found[0]]) if len(found) else None
 
 
 def clients(columns: Columns) -> tuple[str, ...]:

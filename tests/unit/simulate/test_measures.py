@@ -67,7 +67,26 @@ def test_a_short_return_is_none() -> None:
     relapses = goodput((0, 10), (400, 0), (600, 10), (615, 0), (900, 10))
     assert recovery(T, relapses, DURING).after == close(399.0)
     short = Yardstick(window=5.0)
-    assert recovery(T, relapses, DURING, by=short).after == close(100.0, abs=1.0)
+    assert recovery(T, relapses, DURING, by=short).after == close(399.5, abs=1.0)
+
+
+def test_a_collapse_after_the_trigger_is_one() -> None:
+    """Nothing is wrong for a while after the disturbance, and then all is."""
+    slow = recovery(T, goodput((0, 10), (530, 6), (600, 0)), DURING)
+    assert slow.stuck
+    first = Yardstick(lasting=False)
+    assert recovery(T, goodput((0, 10), (530, 6), (600, 0)), DURING, by=first).after == 0.0
+    assert recovery(T, goodput((0, 10), (530, 0), (700, 10)), DURING).after == close(199.0)
+
+
+def test_chance_is_no_collapse() -> None:
+    random = np.random.default_rng(1)
+    found = []
+    for _ in range(100):
+        counts = np.concatenate([[0.0], np.cumsum(random.poisson(10.0, len(T) - 1))])
+        found.append(recovery(T, counts, DURING, undisturbed=10.0).after)
+    assert None not in found
+    assert sum(after is not None and after > 60 for after in found) <= 2
 
 
 def test_what_never_fell_recovers_at_once() -> None:

@@ -160,6 +160,11 @@ def _watch_all(model: Model, seeds: list[int], judge: Judge, budget: Budget) -> 
         advance(engine, model.horizon)
         samples = engine.samples()
         names = judge.clients or clients(samples.columns)
+        if unknown := set(names) - set(clients(samples.columns)):
+            raise BadInput(
+                f"the model has no client {', '.join(sorted(unknown))}",
+                hint=f"one of {', '.join(clients(samples.columns))}",
+            )
         return _Watched(
             seed=seed,
             t=samples.t,
