@@ -12,9 +12,11 @@ import numpy as np
 
 from howdah.simulate.analytic.flow import Routes, routes
 from howdah.simulate.analytic.moments import mean
-from howdah.simulate.analytic.networks import closed, traffic
+from howdah.simulate.analytic.networks import ClosedNetwork, closed, traffic
 from howdah.simulate.analytic.word import Answer
 from howdah.simulate.model import Choice, Closed, Delay, Exponential, Model, Queue, Release, Sharing
+
+FORMULA = "closed network with product form (mean values)"
 
 
 def closed_answers(model: Model) -> Iterator[Answer]:
@@ -35,13 +37,27 @@ def closed_answers(model: Model) -> Iterator[Answer]:
         mean(client.think),
         client.users,
     )
-    formula = "closed network with product form (mean values)"
+    yield from _figures(name, found)
+    for station, inside in zip(kept, found.inside, strict=True):
+        yield Answer(
+            where=station,
+            what="mean number inside",
+            value=inside,
+            unit="items",
+            formula=FORMULA,
+            top=(f"{station}.inside",),
+            gauge=True,
+        )
+
+
+def _figures(name: str, found: ClosedNetwork) -> Iterator[Answer]:
+    """What the client sees."""
     yield Answer(
         where=name,
         what="throughput",
         value=found.throughput,
         unit="1/s",
-        formula=formula,
+        formula=FORMULA,
         top=(f"{name}.succeeded",),
     )
     yield Answer(
@@ -49,7 +65,7 @@ def closed_answers(model: Model) -> Iterator[Answer]:
         what="mean time to the answer",
         value=found.response,
         unit="s",
-        formula=formula,
+        formula=FORMULA,
         top=(f"{name}.latency_sum",),
         bottom=(f"{name}.succeeded",),
     )
@@ -60,16 +76,6 @@ def closed_answers(model: Model) -> Iterator[Answer]:
         unit="users",
         formula="where the asymptotes of throughput cross",
     )
-    for station, inside in zip(kept, found.inside, strict=True):
-        yield Answer(
-            where=station,
-            what="mean number inside",
-            value=inside,
-            unit="items",
-            formula=formula,
-            top=(f"{station}.inside",),
-            gauge=True,
-        )
 
 
 def _visits(model: Model, client: Closed) -> dict[str, float] | None:
