@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import msgspec
@@ -32,6 +33,7 @@ from howdah.simulate.search import (
     trials,
     verdict,
 )
+from howdah.simulate.search.edges import cuts
 from tests.unit.simulate.storms import storm
 
 close = pytest.approx
@@ -193,6 +195,32 @@ def test_attribution_names_the_retries() -> None:
     assert "web" in found.loop
     assert "the backlog of db" in found.remedies
     assert "kept down by" in found.sentence
+
+
+def test_two_storms_need_two_cuts(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Both are down: cutting one edge of each is the smallest set that brings all back."""
+    one = storm(horizon=4000.0)
+    two = msgspec.structs.replace(
+        one,
+        clients={
+            "web": one.clients["web"],
+            "app": msgspec.structs.replace(one.clients["web"], to="store"),
+        },
+        stations={"db": one.stations["db"], "store": one.stations["db"]},
+        triggers=(
+            *one.triggers,
+            Trigger(at=2000, actions=(Scale(path="app.rate", factor=8, until=2100),)),
+        ),
+    )
+    kept = [cut for cut in cuts(two) if "retries" in cut.name or cut.name == "the backlog of db"]
+    # "Every backlog" would do alone.
+    module = sys.modules["howdah.simulate.search.attribute"]  # its name is also the function's
+    monkeypatch.setattr(module, "cuts", lambda model: tuple(kept))
+    found = attribute(two, moments=2, budget=Budget(replicas=2))
+    (needed,) = found.sustaining
+    assert "the retries of app" in needed
+    assert needed.count(" and ") == 1
+    assert {"app", "store"} <= set(found.loop)
 
 
 def test_attribution_needs_something_stuck() -> None:

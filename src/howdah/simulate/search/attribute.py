@@ -6,9 +6,9 @@ not cut: what the report says was computed from runs that differ in that edge al
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import reduce
 from typing import Literal
 
 import msgspec
@@ -27,6 +27,7 @@ from howdah.simulate.model import Model
 from howdah.simulate.parts import flatten
 from howdah.simulate.run import start
 from howdah.simulate.search.edges import NOTHING, Cut, both, cuts
+from howdah.simulate.search.reduction import one_minimal
 from howdah.simulate.search.trial import (
     BUDGET,
     JUDGE,
@@ -76,7 +77,7 @@ def attribute(
     *,
     moments: int = 8,
     patience: float | None = None,
-    pairs: bool = True,
+    sets: bool = True,
     extra: Sequence[Cut] = (),
     judge: Judge = JUDGE,
     budget: Budget = BUDGET,
@@ -85,7 +86,8 @@ def attribute(
     """Cut each edge at up to `moments` stuck runs' horizons and watch for `patience` seconds.
 
     `patience` is the time that the runs were watched after the disturbance, when not given. When
-    no single cut recovers most moments, pairs are tried. CouldNot: no run is stuck.
+    no single cut recovers most moments, all are made at once (with `sets`), and that set is reduced
+    to one from which none can be taken. CouldNot: no run is stuck.
     """
     model = flatten(model)
     during = disturbance(model)
@@ -96,8 +98,8 @@ def attribute(
     tried = [*cuts(model), *extra]
     bench = _Bench(found, watch, judge, budget)
     control, *results = bench.all([NOTHING, *tried], progress)
-    if pairs and not any(_works(each) for each in results):
-        results += bench.all([both(a, b) for a, b in itertools.combinations(tried, 2)], progress)
+    if sets and len(tried) > 1 and not any(_works(each) for each in results):
+        results += bench.smallest(tried)
     return _report(control, results, len(found), watch)
 
 
@@ -136,6 +138,16 @@ class _Bench:
                 if progress is not None:
                     progress(cut.name, done / len(tried))
         return results
+
+    def smallest(self, tried: Sequence[Cut]) -> list[Ablation]:
+        """The cuts that are needed together, as one; empty when even all of them do not help."""
+
+        def together(some: Sequence[Cut]) -> Ablation:
+            return self.all([reduce(both, some)], None)[0]
+
+        if not _works(together(tried)):
+            return []
+        return [together(one_minimal(tried, lambda some: bool(some) and _works(together(some))))]
 
     def _one(self, moment: _Moment, cut: Cut) -> tuple[Recovery, bool | None]:
         """What became of this moment, and whether it stayed good when the cut was undone."""

@@ -71,7 +71,11 @@ NOTHING = Cut(name="nothing", kind="nothing", elements=())
 
 def cuts(model: Model) -> tuple[Cut, ...]:
     """Every cut that this model allows; the model must be flat."""
-    found = [*_of_clients(model), *_of_controllers(model), *_of_stations(model)]
+    controllers = list(_of_controllers(model))
+    found = [*_of_clients(model), *controllers, *_of_stations(model)]
+    if len(model.controllers) > 1:
+        first = [cut for cut in controllers if cut.name.endswith("first limits")]
+        found += [_every("every controller, at its first limits", first)] if first else []
     waiting = tuple(name for name, s in model.stations.items() if isinstance(s, Queue | Pool))
     found += [_drop(f"the backlog of {name}", (name,)) for name in waiting]
     if len(waiting) > 1:
@@ -88,6 +92,14 @@ def both(first: Cut, second: Cut) -> Cut:
         settings=first.settings + second.settings,
         drops=tuple(dict.fromkeys(first.drops + second.drops)),
     )
+
+
+def _every(name: str, parts: list[Cut]) -> Cut:
+    """Cuts of one kind that are made together, under a name of their own."""
+    whole = parts[0]
+    for part in parts[1:]:
+        whole = both(whole, part)
+    return msgspec.structs.replace(whole, name=name)
 
 
 def _of_clients(model: Model) -> Iterator[Cut]:
