@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import msgspec
 import pytest
 from typer.testing import CliRunner
 
@@ -68,7 +69,7 @@ def test_the_command_measures_and_prints_json() -> None:
         app, ["bench", "simulate", "--against", "heapq", "--seconds", "0.2", "--json"]
     )
     assert done.exit_code == 0, done.output
-    report = simulating.msgspec.json.decode(done.stdout, type=simulating.Report)
+    report = msgspec.json.decode(done.stdout, type=simulating.Report)
     assert {each.name for each in report.contenders} == {"howdah", "heapq"}
     assert not report.notes
     assert not report.missing

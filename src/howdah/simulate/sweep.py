@@ -12,6 +12,7 @@ import itertools
 import multiprocessing
 import os
 import random
+import socket
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from contextlib import closing, contextmanager
@@ -28,6 +29,7 @@ from howdah.simulate.search.trial import Budget, Judge, Verdict, verdict
 Setting = float
 Progress = Callable[[str, float], None]
 FORMAT = 1
+_ANSWER_SECONDS = 5.0
 
 
 class Cell(msgspec.Struct, frozen=True, kw_only=True):
@@ -187,8 +189,9 @@ def _on_ray(address: str) -> Iterator[Run]:
         if address == "local":
             ray.init(include_dashboard=False, log_to_driver=False)
         else:
+            _require_answer(address)
             ray.init(address=address, log_to_driver=False)
-    except (ConnectionError, ValueError, RuntimeError) as error:
+    except (OSError, ValueError, RuntimeError) as error:
         raise Unsupported(
             f"no Ray cluster answers at {address}", detail=str(error), hint="--ray local"
         ) from error
@@ -204,6 +207,13 @@ def _on_ray(address: str) -> Iterator[Run]:
         yield run
     finally:
         ray.shutdown()
+
+
+def _require_answer(address: str) -> None:
+    """`OSError` where nobody listens: Ray itself would try for eight minutes."""
+    host, colon, port = address.rpartition("//")[2].rpartition(":")
+    if colon and port.isdigit():
+        socket.create_connection((host, int(port)), timeout=_ANSWER_SECONDS).close()
 
 
 def _read(file: Path) -> dict[str, Cell]:

@@ -219,54 +219,44 @@ def _moment(moment: Moment) -> Section:
 
 
 def _pictures(done: Run) -> tuple[Drawing, ...]:
-    samples = done.samples()
-    names = clients(samples.columns)
-    spans = _spans(done)
+    columns, spans = done.samples().columns, _spans(done)
     rates = {
         f"{name} {column}": _line(*done.rate(f"{name}.{column}"))
-        for name in names
+        for name in clients(columns)
         for column in ("succeeded", "attempts")
     }
-    drawn = [
+    load = pictures.time_line(
+        "Goodput and load",
+        "a second, over seconds",
+        rates,
+        reading="What was answered in time, beside what was sent.",
+        spans=spans,
+    )
+    waiting = [
+        name
+        for name, values in columns.items()
+        if name.endswith((".waiting", ".inside", ".waiting_retry")) and values.max(initial=0) > 1
+    ]
+    limits = [
+        name for name, values in columns.items() if name.endswith(".limit") and np.ptp(values) > 0
+    ]
+    more = (
+        ("Waiting", "items", waiting[:6], "Lines, and attempts that wait to be repeated."),
+        ("Limits", "tickets, servers or rates", limits, "What triggers and controllers made."),
+    )
+    lines = [
         pictures.time_line(
-            "Goodput and load",
-            "a second, over seconds",
-            rates,
-            reading="What was answered in time, beside what was sent.",
+            title,
+            f"{units}, over seconds",
+            {name: _line(*done.series(name)) for name in names},
+            reading=reading,
             spans=spans,
         )
+        for title, units, names, reading in more
+        if names
     ]
-    waiting = {
-        name: _line(samples.t, values)
-        for name, values in samples.columns.items()
-        if name.endswith((".waiting", ".inside", ".waiting_retry")) and values.max(initial=0) > 1
-    }
-    if waiting:
-        drawn.append(
-            pictures.time_line(
-                "Waiting",
-                "items, over seconds",
-                dict(list(waiting.items())[:6]),
-                reading="Lines, and attempts that wait to be repeated.",
-                spans=spans,
-            )
-        )
-    limits = {
-        name: _line(samples.t, values)
-        for name, values in samples.columns.items()
-        if name.endswith(".limit") and np.ptp(values) > 0
-    }
-    if limits:
-        drawn.append(
-            pictures.time_line(
-                "Limits",
-                "tickets, servers or requests a second, over seconds",
-                limits,
-                reading="What triggers and controllers made of them.",
-                spans=spans,
-            )
-        )
-    return (*drawn, *_phase(done), graph.draw(graph_of(done.model), reading="The ways of items."))
+    ways = graph.draw(graph_of(done.model), reading="The ways of items.")
+    return (load, *lines, *_phase(done), ways)
 
 
 def _phase(done: Run) -> tuple[Drawing, ...]:

@@ -55,8 +55,9 @@ def climb(
 ) -> tuple[Rung, ...]:
     """Run a pgbench script (its built-in select without one) at each concurrency.
 
-    The first second of a step, in which clients connect, is not counted. Raises `BadInput` with
-    pgbench's own words where the script fails, `Unsupported` where there is no pgbench.
+    The first second of a step, in which clients connect, is not counted where there is another.
+    Raises `BadInput` with pgbench's own words where the script fails, `Unsupported` where there is
+    no pgbench.
     """
     rungs: list[Rung] = []
     for clients in steps:
@@ -92,7 +93,8 @@ def _step(
     how = [f"--client={clients}", f"--jobs={threads}", f"--time={seconds + 1}", "--progress=1"]
     done = _pgbench(server, database, [*what, *how, "--protocol=prepared", "--no-vacuum"])
     rungs = [_rung(clients, line) for line in done.stderr.splitlines()]
-    found = [each for each in rungs if each is not None][1:]
+    seen = [each for each in rungs if each is not None]
+    found = seen[1:] or seen
     if done.returncode or not found:
         raise BadInput(
             f"pgbench did not get through {script or 'its select'} with {clients} clients",
@@ -129,4 +131,4 @@ def _pgbench(
 
 
 def _last_words(done: subprocess.CompletedProcess[str]) -> str:
-    return "\n".join(done.stderr.strip().splitlines()[-3:])
+    return "\n".join(done.stderr.strip().splitlines()[-8:])
