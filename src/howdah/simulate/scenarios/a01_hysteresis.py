@@ -7,14 +7,14 @@ from __future__ import annotations
 
 from howdah.simulate.analytic.fluid import attempts, lowest_tipping_load
 from howdah.simulate.model import Model
-from howdah.simulate.scenarios.readings import computed, goodput, stuck
+from howdah.simulate.scenarios.readings import computed, goodput
 from howdah.simulate.scenarios.retry_storm import (
     FLUID,
     HORIZON,
     PROTOTYPE,
     START,
-    WINDOWS,
     retry_storm,
+    stays_down,
     usual,
 )
 from howdah.simulate.scenarios.scenario import Expectation, Scenario, expect, expect_share
@@ -28,7 +28,7 @@ def build(rate: float) -> Model:
 def at(rate: float, value: float) -> Expectation:
     """P(stuck) at a load."""
     what = f"P(stuck) at {rate:g} requests a second"
-    return expect_share(what, stuck("web", by=WINDOWS, rate=rate), value, PROTOTYPE)
+    return expect_share(what, stays_down(rate=rate), value, PROTOTYPE)
 
 
 SCENARIO = Scenario(

@@ -7,8 +7,14 @@ from __future__ import annotations
 
 from howdah.simulate.analytic.fluid import attempts, lowest_tipping_load
 from howdah.simulate.model import Model
-from howdah.simulate.scenarios.readings import computed, stuck
-from howdah.simulate.scenarios.retry_storm import FLUID, PROTOTYPE, WINDOWS, retry_storm, usual
+from howdah.simulate.scenarios.readings import computed
+from howdah.simulate.scenarios.retry_storm import (
+    FLUID,
+    PROTOTYPE,
+    retry_storm,
+    stays_down,
+    usual,
+)
 from howdah.simulate.scenarios.scenario import Scenario, expect, expect_share
 
 
@@ -29,8 +35,8 @@ SCENARIO = Scenario(
     parameters=usual(retries=(1, 0, 3, "further attempts of a request (ours)")),
     build=build,
     expected=(
-        expect_share("P(stuck) at 0.4", stuck("web", by=WINDOWS, rate=0.4), 0.0, PROTOTYPE),
-        expect_share("P(stuck) at 0.6", stuck("web", by=WINDOWS, rate=0.6), 1.0, PROTOTYPE),
+        expect_share("P(stuck) at 0.4", stays_down(rate=0.4), 0.0, PROTOTYPE),
+        expect_share("P(stuck) at 0.6", stays_down(rate=0.6), 1.0, PROTOTYPE),
         expect(
             "lowest load at which it can stay down",
             computed(lowest_tipping_load(1.0, attempts(1, 1.0))),

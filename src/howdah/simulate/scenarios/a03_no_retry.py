@@ -7,14 +7,16 @@ from __future__ import annotations
 
 from howdah.simulate.analytic import fluid
 from howdah.simulate.model import Model
-from howdah.simulate.scenarios.readings import recovered_within, stuck
+from howdah.simulate.scenarios.readings import recovered_within
 from howdah.simulate.scenarios.retry_storm import (
     CAPACITY,
     FLUID,
     PROTOTYPE,
     TIMEOUT,
     WINDOWS,
+    back_after,
     retry_storm,
+    stays_down,
     usual,
 )
 from howdah.simulate.scenarios.scenario import Expectation, Scenario, expect, expect_share
@@ -27,11 +29,11 @@ def build(rate: float) -> Model:
 
 def at(rate: float, seconds: float, within: float) -> tuple[Expectation, ...]:
     """Recovery at a load, beside the prototype and the fluid limit."""
-    back = recovered_within("web", by=WINDOWS, rate=rate)
+    back = recovered_within("web", by=WINDOWS, undisturbed=rate, rate=rate)
     predicted = fluid.recovery(1.0, rate, CAPACITY, TIMEOUT)
     return (
-        expect_share(f"P(stuck) at {rate:g}", stuck("web", by=WINDOWS, rate=rate), 0.0, PROTOTYPE),
-        expect(f"median recovery at {rate:g}, s", back, seconds, PROTOTYPE, within=within),
+        expect_share(f"P(stuck) at {rate:g}", stays_down(rate=rate), 0.0, PROTOTYPE),
+        back_after(f"median recovery at {rate:g}, s", rate, seconds, within),
         expect(
             f"median recovery at {rate:g}, s (fluid)",
             back,

@@ -17,6 +17,7 @@ from howdah.simulate.scenarios.scenario import (
 )
 from howdah.simulate.scenarios.trials import event_rate, first_reached
 
+FULL = CAPACITY - 5  # a stuck queue stays above this
 PROTOTYPE = "prototype of the same model; its own sampling error is in the band"
 
 
@@ -25,16 +26,24 @@ def build(rate: float) -> Model:
     return retry_storm(rate=rate, factor=1.0, horizon=2e7)
 
 
-def escape(rate: float, exposure: float) -> Measure:
-    """The mean time until the queue is full for the first time, from `exposure` seconds in all.
+def escape(rate: float, exposure: float, seconds: float) -> Measure:
+    """The mean time until the queue is full, from `exposure` seconds in all.
 
-    A full queue is the stuck state: the wait of 100 s is three times the timeout.
+    A full queue is the stuck state: the wait of 100 s is three times the timeout. It is looked at
+    500 times in the `seconds` that are expected.
     """
 
     def measure(study: Study) -> Estimate:
         model = study.scenario.model(rate=rate)
         each = exposure / study.replicas
-        found = first_reached(model, "db.inside", CAPACITY, range(study.replicas), until=each)
+        found = first_reached(
+            model,
+            "db.inside",
+            FULL,
+            range(study.replicas),
+            until=each,
+            step=max(5.0, seconds / 500),
+        )
         times = [each if t is None else t for t in found]
         return event_rate(sum(t is not None for t in found), sum(times))
 
@@ -47,7 +56,7 @@ def at(
     """Mean escape time at a load, within the error that the prototype stated."""
     return Expectation(
         what=f"mean time until it tips by itself at {rate:g}, s",
-        measure=escape(rate, exposure),
+        measure=escape(rate, exposure, seconds),
         value=seconds,
         low=seconds * (1 - error),
         high=seconds * (1 + error),

@@ -51,7 +51,14 @@ def least(rate: float, factor: float) -> Measure:
 
         guess = fluid.trigger_length(1.0, rate, factor, TIMEOUT)
         found = thresholds(
-            tips, "web", range(study.replicas), low=0.0, high=4 * guess, probes=8, by=WINDOWS
+            tips,
+            "web",
+            range(study.replicas),
+            low=0.0,
+            high=4 * guess,
+            probes=8,
+            by=WINDOWS,
+            undisturbed=rate,
         )
         return median(found)
 

@@ -7,8 +7,15 @@ from __future__ import annotations
 
 from howdah.simulate.analytic.fluid import budgeted, lowest_tipping_load
 from howdah.simulate.model import Model
-from howdah.simulate.scenarios.readings import computed, recovered_within, stuck
-from howdah.simulate.scenarios.retry_storm import FLUID, PROTOTYPE, WINDOWS, retry_storm, usual
+from howdah.simulate.scenarios.readings import computed
+from howdah.simulate.scenarios.retry_storm import (
+    FLUID,
+    PROTOTYPE,
+    back_after,
+    retry_storm,
+    stays_down,
+    usual,
+)
 from howdah.simulate.scenarios.scenario import Expectation, Scenario, expect, expect_share
 
 
@@ -19,12 +26,9 @@ def build(rate: float, budget: float) -> Model:
 
 def at(rate: float, share: float, seconds: float, within: float) -> tuple[Expectation, ...]:
     """P(stuck) and recovery at a load."""
-    back = recovered_within("web", by=WINDOWS, rate=rate)
     return (
-        expect_share(
-            f"P(stuck) at {rate:g}", stuck("web", by=WINDOWS, rate=rate), share, PROTOTYPE
-        ),
-        expect(f"median recovery at {rate:g}, s", back, seconds, PROTOTYPE, within=within),
+        expect_share(f"P(stuck) at {rate:g}", stays_down(rate=rate), share, PROTOTYPE),
+        back_after(f"median recovery at {rate:g}, s", rate, seconds, within),
     )
 
 

@@ -6,8 +6,8 @@ Owns the scenario; see `retry_storm.py` for the model.
 from __future__ import annotations
 
 from howdah.simulate.model import Model
-from howdah.simulate.scenarios.readings import recovered_within, stuck
-from howdah.simulate.scenarios.retry_storm import PROTOTYPE, WINDOWS, retry_storm, usual
+from howdah.simulate.scenarios.readings import recovered_within
+from howdah.simulate.scenarios.retry_storm import PROTOTYPE, WINDOWS, retry_storm, stays_down, usual
 from howdah.simulate.scenarios.scenario import Expectation, Scenario, expect_at_most, expect_share
 
 
@@ -19,10 +19,10 @@ def build(rate: float) -> Model:
 def at(rate: float) -> tuple[Expectation, ...]:
     """Never stuck, back within 50 s."""
     return (
-        expect_share(f"P(stuck) at {rate:g}", stuck("web", by=WINDOWS, rate=rate), 0.0, PROTOTYPE),
+        expect_share(f"P(stuck) at {rate:g}", stays_down(rate=rate), 0.0, PROTOTYPE),
         expect_at_most(
             f"median recovery at {rate:g}, s",
-            recovered_within("web", by=WINDOWS, rate=rate),
+            recovered_within("web", by=WINDOWS, undisturbed=rate, rate=rate),
             50.0,
             PROTOTYPE,
         ),

@@ -6,8 +6,7 @@ Owns the scenario; see `retry_storm.py` for the model.
 from __future__ import annotations
 
 from howdah.simulate.model import Model
-from howdah.simulate.scenarios.readings import stuck
-from howdah.simulate.scenarios.retry_storm import PROTOTYPE, WINDOWS, retry_storm, usual
+from howdah.simulate.scenarios.retry_storm import PROTOTYPE, retry_storm, stays_down, usual
 from howdah.simulate.scenarios.scenario import Expectation, Scenario, expect_share
 
 
@@ -20,7 +19,7 @@ def at(rate: float, backoff: float) -> Expectation:
     """P(stuck) at a load."""
     return expect_share(
         f"P(stuck) at {rate:g}, backoff up to {backoff:g} s",
-        stuck("web", by=WINDOWS, rate=rate, backoff=backoff),
+        stays_down(rate=rate, backoff=backoff),
         1.0,
         PROTOTYPE,
     )

@@ -85,6 +85,6 @@ SCENARIO = Scenario(
             "many threads answer a few",
         ),
     ),
-    replicas=2,
+    replicas=3,
     replicas_full=16,
 )

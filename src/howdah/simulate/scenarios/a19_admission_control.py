@@ -176,8 +176,8 @@ SCENARIO = Scenario(
         "tickets alone keep the slow class to its own queue.",
         "The harm may come when the spike is over, as the long ones finish, and last longer than "
         "it; it ends by itself.",
-        "A gate that watches each class by itself does no harm; where tickets cannot cope, the blind "
-        "one helps.",
+        "A gate that watches each class by itself does no harm; where tickets cannot cope, the "
+        "blind one helps.",
     ),
     parameters=parameters(
         control=(1, 0, 1, "1: a gate with admission control; 0: execution control alone"),
@@ -196,7 +196,7 @@ SCENARIO = Scenario(
         most=MOST,
         joint=(1, 0, 1, "1: one prober for both pools, as MongoDB ships"),
         retries=(3, 0, 10, "further attempts of a short operation, after 50 ms (ours)"),
-        horizon=(HORIZON, 60, 1000, "seconds"),
+        horizon=(HORIZON, 60, 1000, "seconds that are simulated"),
     ),
     build=build,
     expected=(

@@ -45,7 +45,7 @@ LONG_RATE = (1.5, 0, 20, "long operations a second, 2 s each (ours)")
 
 
 def short_client(rate: float, retries: int, to: str = "short", timeout: float = 0.1) -> Open:
-    """Users who give up after 100 ms and try again at once."""
+    """Users who give up after 100 ms and try again at once; what they gave up goes on."""
     return Open(
         rate=rate,
         to=to,

@@ -15,6 +15,7 @@ import sys
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import numpy as np
@@ -34,7 +35,7 @@ AFTER = (END + 20, HORIZON - 1)  # the spike has been over for 20 s
 
 
 NEVER = 1e9  # JSON has no infinity
-LONG = 300.0  # seconds, to see whether the harm ends
+LONG = 250.0  # seconds, to see whether the harm ends
 
 
 class Dimension(msgspec.Struct, frozen=True, kw_only=True):
@@ -74,6 +75,7 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
     tickets_alone: float  # mean tickets of the users' pool in the spike
     tickets: float  # the same with control
     lasts: Estimate | None = None  # seconds after the spike until users are served again
+    peace: Estimate | None = None  # share answered with control when there is no spike at all
 
     @property
     def copes(self) -> bool:
@@ -123,7 +125,11 @@ def _place(d: Dimension, u: float) -> float:
 def measure(index: int, at: Mapping[str, float], seeds: range, horizon: float = HORIZON) -> Row:
     """Both designs at one point, with the same seeds."""
     alone, both = (
-        trials.run_all(SCENARIO.model(**(dict(at) | {"control": control})), seeds, threads=1)
+        trials.run_all(
+            SCENARIO.model(**(dict(at) | {"control": control, "horizon": horizon})),
+            seeds,
+            threads=1,
+        )
         for control in (0.0, 1.0)
     )
 
@@ -169,24 +175,43 @@ def search(file: Path, points: int, replicas: int = 2, seed: int = 1) -> Iterato
     wanted = [i for i in range(points) if i not in known]
     with ThreadPoolExecutor(2) as pool, file.open("ab") as out:
         for row in pool.map(lambda i: measure(i, point(i, seed), range(replicas)), wanted):
-            out.write(msgspec.json.encode(row) + b"\n")
+            out.write(line(row))
             out.flush()
             yield row
 
 
-def confirm(rows: list[Row], count: int, seeds: range) -> Iterator[Row]:
-    """The worst points again, for longer, with seeds that the search never saw.
+def confirm(rows: list[Row], seeds: range) -> Iterator[Row]:
+    """Every point of harm again, for longer, with seeds that the search never saw.
 
-    `count` points by the harm in the spike and as many by the harm after it; each comes twice: as
-    it was, and with a gate that knows the classes (`each` = 1).
+    Each comes twice: as it was, with a run in peace, and with a gate that knows the classes.
     """
-    quiet = [r for r in rows if r.copes and r.quiet]
-    early = sorted((r for r in quiet if r.harmed), key=lambda r: -r.harm.value)
-    late = sorted((r for r in quiet if r.outlasts), key=lambda r: -r.harm_after.value)
-    worst = {r.index: r for r in (*early[:count], *late[:count])}
-    wanted = [(i, dict(r.point) | {"each": each}) for i, r in worst.items() for each in (0.0, 1.0)]
+    found = [r for r in rows if r.copes and r.quiet and (r.harmed or r.outlasts)]
+    wanted = [(r.index, dict(r.point) | {"each": each}) for r in found for each in (0.0, 1.0)]
+
+    def again(each: tuple[int, dict[str, float]]) -> Row:
+        row = measure(each[0], each[1], seeds, LONG)
+        return row if each[1]["each"] else msgspec.structs.replace(row, peace=calm(each[1], seeds))
+
     with ThreadPoolExecutor(2) as pool:
-        yield from pool.map(lambda each: measure(each[0], each[1], seeds, LONG), wanted)
+        yield from pool.map(again, wanted)
+
+
+def calm(at: Mapping[str, float], seeds: range) -> Estimate:
+    """The share answered with control and without any spike, until the end."""
+    model = SCENARIO.model(**(dict(at) | {"control": 1.0, "horizon": LONG}))
+    runs = trials.run_all(msgspec.structs.replace(model, triggers=()), seeds, threads=1)
+    return intervals.mean(answered(runs, (BEFORE[0], LONG)))
+
+
+def line(row: Row) -> bytes:
+    """A row as a line of a file, with as many digits as it is worth."""
+    return msgspec.json.encode(_rounded(msgspec.to_builtins(row))) + b"\n"
+
+
+def _rounded(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {name: _rounded(each) for name, each in value.items() if each is not None}
+    return round(value, 5) if isinstance(value, float) else value
 
 
 def load(file: Path) -> list[Row]:
@@ -204,7 +229,6 @@ def main() -> int:
     parser.add_argument("--points", type=int, default=400)
     parser.add_argument("--replicas", type=int, default=2)
     parser.add_argument("--confirm", type=Path, help="write the worst points again, fresh seeds")
-    parser.add_argument("--worst", type=int, default=4)
     options = parser.parse_args()
     for row in search(options.file, options.points, options.replicas):
         print(
@@ -214,8 +238,8 @@ def main() -> int:
             flush=True,
         )
     if options.confirm:
-        again = confirm(load(options.file), options.worst, range(1000, 1006))
-        options.confirm.write_bytes(b"".join(msgspec.json.encode(r) + b"\n" for r in again))
+        again = confirm(load(options.file), range(1000, 1003))
+        options.confirm.write_bytes(b"".join(line(row) for row in again))
     return 0
 
 

@@ -5,9 +5,9 @@ the closed form is that of `analytic/fluid.py`.
 
     python -m howdah.simulate.scenarios.onset onset.json
 
-The two starts: `burst` is A18 as it is (8 tickets each, 80 long operations at once); `crowded`
-begins with all tickets that a pool may have, so that only the question remains whether the crowded
-state keeps itself.
+Clients do not try again here, so that the probers are the only loop. The two starts: `burst` is
+A18 with 8 tickets each and 80 long operations at once; `crowded` begins with all tickets that a
+pool may have, so that only the question remains whether the crowded state keeps itself.
 """
 
 from __future__ import annotations
@@ -27,8 +27,8 @@ from howdah.simulate.scenarios import trials
 from howdah.simulate.scenarios.a18_two_probers import END, OFFERED, SCENARIO
 from howdah.simulate.scenarios.execution_control import CORES
 
-MAXIMA = (16, 26, 32, 48, 64, 128)
-BETAS = (0.0, 0.001, 0.0018, 0.0025, 0.0035, 0.005, 0.0075, 0.01, 0.02)
+MAXIMA = (16, 32, 64, 128)
+BETAS = (0.0, 0.001, 0.0018, 0.0025, 0.005, 0.01, 0.02)
 LOW, HIGH = 2e-4, 0.1
 DOWN = 0.9  # share of the users' requests answered at the end, below which it counts as down
 
@@ -58,13 +58,13 @@ class Share(msgspec.Struct, frozen=True, kw_only=True):
 def stuck(beta: float, most: int, *, crowded: bool, seeds: int) -> int:
     """How many runs stay down."""
     tickets = most if crowded else 8
-    model = SCENARIO.model(beta=beta, most=most, tickets=tickets)
+    model = SCENARIO.model(beta=beta, most=most, tickets=tickets, retries=0)
     runs = trials.run_all(model, range(seeds), threads=1)
     answered = runs.rates("users.succeeded", *END) / runs.rates("users.requests", *END)
     return int((answered < DOWN).sum())
 
 
-def edge(most: int, *, crowded: bool, seeds: int, probes: int = 7) -> tuple[float, float]:
+def edge(most: int, *, crowded: bool, seeds: int, probes: int = 6) -> tuple[float, float]:
     """The step of a bisection, on a logarithmic scale, within which half of the runs stay down."""
     low, high = LOW, HIGH
     if 2 * stuck(high, most, crowded=crowded, seeds=seeds) < seeds:

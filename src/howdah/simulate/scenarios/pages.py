@@ -47,6 +47,7 @@ def written(folder: Path) -> dict[Path, str]:
 
 def two_probers(found: Found) -> str:
     """The page of A18."""
+    ratios = [(o.crowded[0] * o.crowded[1]) ** 0.5 / o.closed for o in found.onsets]
     return _rendered(
         "two-probers",
         cores=CORES,
@@ -55,7 +56,9 @@ def two_probers(found: Found) -> str:
         down=f"{DOWN:.0%}",
         start=f"{LAST[0]:g}",
         end=f"{LAST[1]:g}",
-        onsets=_lines(_onset(o) for o in found.onsets),
+        least=f"{min(ratios):.1f}",
+        largest=f"{max(ratios):.1f}",
+        onsets=_lines(_onset(o) for o in sorted(found.onsets, key=lambda o: o.most)),
         runs=found.shares[0].runs,
         shares=_lines(_by_beta(s) for s in found.shares),
     )
@@ -93,6 +96,10 @@ def admission_control(rows: list[Row], again: list[Row]) -> str:
     others = [r for r in rows if not r.copes]
     harmed, late = sum(r.interferes for r in quiet), sum(r.outlasts for r in quiet)
     helps = sum(r.helps for r in others)
+    blind = [r for r in again if not r.point.get("each")]
+    confirmed = [r for r in blind if _confirmed(r)]
+    indexes = {r.index for r in confirmed}
+    knowing = [r for r in again if r.point.get("each") and r.index in indexes]
     return _rendered(
         "admission-control",
         points=len(rows),
@@ -113,7 +120,13 @@ def admission_control(rows: list[Row], again: list[Row]) -> str:
         helps_share=_share(helps, len(others)),
         dimensions=_by_dimension(quiet),
         again=_lines(_again(again)),
-        described=_lines(_point(r) for r in again if not r.point.get("each")),
+        tried=len(blind),
+        confirmed=len(confirmed),
+        early=sum(r.harmed for r in confirmed),
+        afterwards=sum(r.outlasts for r in confirmed),
+        stays=sum(r.lasts is not None and r.lasts.high >= interference.NEVER for r in confirmed),
+        classes=sum(r.harmed or r.outlasts for r in knowing),
+        described=_lines(_point(r) for r in confirmed),
     )
 
 
@@ -164,14 +177,24 @@ def _again(rows: list[Row]) -> Iterator[str]:
         other = each[index]
         yield (
             f"| {index} | {_points(r.harm)} | {_points(r.harm_after)} | "
-            f"{_lasts(r)} | {_points(other.harm)} | {_points(other.harm_after)} |"
+            f"{_lasts(r)} | {_peace(r)} | {_points(other.harm)} | {_points(other.harm_after)} |"
         )
 
 
 def _lasts(r: Row) -> str:
     if r.lasts is None:
         return "-"
-    return "not by second 300" if r.lasts.value >= interference.NEVER else f"{r.lasts.value:.0f} s"
+    return "not by second 250" if r.lasts.value >= interference.NEVER else f"{r.lasts.value:.0f} s"
+
+
+def _peace(r: Row) -> str:
+    return "-" if r.peace is None else f"{100 * r.peace.value:.0f}"
+
+
+def _confirmed(r: Row) -> bool:
+    """Harm with fresh seeds, and a control that refuses nobody when there is no spike."""
+    calm = r.peace is not None and r.peace.value >= 1 - QUIET
+    return r.copes and calm and (r.harmed or r.outlasts)
 
 
 def _points(e: Estimate) -> str:

@@ -16,14 +16,30 @@ from howdah.simulate.scenarios import trials
 from howdah.simulate.scenarios.scenario import Measure, Study
 
 
-def stuck(client: str, *, by: Yardstick | None = None, **variant: float) -> Measure:
+def stuck(
+    client: str,
+    *,
+    by: Yardstick | None = None,
+    undisturbed: float | None = None,
+    **variant: float,
+) -> Measure:
     """The share of runs in which the client's goodput is still down at the horizon."""
-    return lambda study: trials.stuck_share(study.runs(**variant).recoveries(client, by=by))
+    return lambda study: trials.stuck_share(
+        study.runs(**variant).recoveries(client, undisturbed, by)
+    )
 
 
-def recovered_within(client: str, *, by: Yardstick | None = None, **variant: float) -> Measure:
+def recovered_within(
+    client: str,
+    *,
+    by: Yardstick | None = None,
+    undisturbed: float | None = None,
+    **variant: float,
+) -> Measure:
     """The median of the seconds until goodput is back; infinite when most runs stay down."""
-    return lambda study: trials.recovery_median(study.runs(**variant).recoveries(client, by=by))
+    return lambda study: trials.recovery_median(
+        study.runs(**variant).recoveries(client, undisturbed, by)
+    )
 
 
 def kept(client: str, start: float, end: float, **variant: float) -> Measure:

@@ -14,7 +14,8 @@ from typing import Literal
 
 from howdah.simulate.measures import Yardstick
 from howdah.simulate.model import Exponential, Model, Open, Queue, Retry, Scale, Trigger, Uniform
-from howdah.simulate.scenarios.scenario import Parameter, parameters
+from howdah.simulate.scenarios.readings import recovered_within, stuck
+from howdah.simulate.scenarios.scenario import Expectation, Measure, Parameter, parameters
 
 CAPACITY = 100
 TIMEOUT = 30.0
@@ -24,6 +25,9 @@ PROTOTYPE = "prototype of the same model, 64 seeds"
 FLUID = "fluid limit"
 # Recovery is looked for in windows of 50 s, as the prototype did.
 WINDOWS = Yardstick(share=0.9, windows=3, window=50.0)
+
+# The prototype counted whole windows from the first good one's end: up to one and a half later.
+LATE = 75.0
 
 RATE = (0.6, 0.0, 1.5, "requests a second; the server does 1 (ours)")
 
@@ -65,4 +69,21 @@ def retry_storm(
         triggers=(burst,) if factor != 1.0 else (),
         horizon=horizon,
         sample=2.0,
+    )
+
+
+def stays_down(rate: float, **variant: float) -> Measure:
+    """P(stuck). A run that tips before the burst is stuck too: its goodput should be the rate."""
+    return stuck("web", by=WINDOWS, undisturbed=rate, rate=rate, **variant)
+
+
+def back_after(what: str, rate: float, seconds: float, within: float) -> Expectation:
+    """The median recovery beside the prototype's, which may be up to 75 s later."""
+    return Expectation(
+        what=what,
+        measure=recovered_within("web", by=WINDOWS, undisturbed=rate, rate=rate),
+        value=seconds,
+        low=seconds - max(within, LATE),
+        high=seconds + within,
+        source=PROTOTYPE + ", whole windows of 50 s",
     )

@@ -175,6 +175,7 @@ def thresholds(
     high: float,
     probes: int,
     by: Yardstick | None = None,
+    undisturbed: float | None = None,
     threads: int = 2,
 ) -> list[float]:
     """For each seed, by bisection, the least value with which its world stays stuck.
@@ -190,7 +191,7 @@ def thresholds(
             runs = run_all(model(middle), (seed,), threads=1)
             below, above = (
                 (below, middle)
-                if runs.recoveries(client, by=by)[0].stuck
+                if runs.recoveries(client, undisturbed, by)[0].stuck
                 else (
                     middle,
                     above,
