@@ -14,7 +14,6 @@ from howdah.postgres import Server
 from howdah.simulate.calibrate import fit, from_recording, ladder
 from howdah.simulate.calibrate.fit import Curve, Fitted
 from howdah.simulate.calibrate.foresee import Usage, foresee, model_of
-from howdah.simulate.search import Budget
 from howdah.snapshot.recording import Recorded, Watched
 from howdah.snapshot.sampler import Counters, Sampler, Tick
 from howdah.testing import wait_until
@@ -112,19 +111,14 @@ def test_where_it_tips_is_said_with_its_spread() -> None:
         error=0.05,
     )
     usage = Usage(rate=50.0, connections=40, timeout=1.0)
-    found = foresee(fitted, usage, curves=2, budget=Budget(replicas=4, probes=5))
+    found = foresee(fitted, usage)
     assert found.load == pytest.approx(0.5)
     assert found.tips_at.median is not None
     assert found.tips_at.low is not None
     assert found.tips_at.high is not None
     assert found.tips_at.low <= found.tips_at.median <= found.tips_at.high < 100
     assert found.burst_seconds.median is not None, "at half its load a burst of three times tips it"
-    idle = foresee(
-        fitted,
-        Usage(rate=5.0, connections=40, timeout=1.0),
-        curves=1,
-        budget=Budget(replicas=4, probes=4),
-    )
+    idle = foresee(fitted, Usage(rate=5.0, connections=40, timeout=1.0))
     assert idle.burst_seconds.median is None, "at 5 % three times the rate is nothing"
     assert model_of(curve, usage).stations["database"].cores == 2.0  # type: ignore[union-attr] # it is a Sharing
 
@@ -146,6 +140,7 @@ def test_an_unknown_knee_answers_nothing() -> None:
 def test_the_command_climbs_fits_and_writes_the_model(tmp_path: Path) -> None:
     model, page = tmp_path / "measured.toml", tmp_path / "page.html"
     words = ["simulate", "calibrate", "--seconds", "1", "--export", str(model), "--rate", "1"]
+    words += ["--timeout", "0.05", "--up-to", "4"]
     done = CliRunner().invoke(app, [*words, "--cores", "2", "--html", str(page), "--json"])
     assert done.exit_code == 0, done.output
     result = json.loads(done.stdout)["result"]

@@ -271,6 +271,7 @@ def calibrate(
         Path | None, typer.Option(help="SQL that makes the script's tables; pgbench's without it.")
     ] = None,
     seconds: Annotated[int, typer.Option(min=1, max=600, help="At each concurrency.")] = 4,
+    up_to: Annotated[int, typer.Option(min=4, max=512, help="Clients of the last step.")] = 64,
     cores: Annotated[
         float | None, typer.Option(min=0.1, help="Assume so many, where the knee was not reached.")
     ] = None,
@@ -293,7 +294,7 @@ def calibrate(
         from howdah.cli import simulate_calibration as calibration
     usage = calibration.usage(rate, connections, timeout, retries, burst)
     with _telling() as tell:
-        measured = calibration.measured(recording, script, setup, seconds, tell)
+        measured = calibration.measured(recording, script, setup, (seconds, up_to), tell)
         answer = calibration.answer(measured, usage, cores, export, tell)
     _say(answer, as_json, html)
 

@@ -52,15 +52,19 @@ def usage(
 
 
 def measured(
-    recording: Path | None, script: Path | None, setup: Path | None, seconds: int, tell: Tell
+    recording: Path | None,
+    script: Path | None,
+    setup: Path | None,
+    ladder_of: tuple[int, int],
+    tell: Tell,
 ) -> Measured:
-    """Points from a recording, or from a ladder on a server of our own."""
+    """Points from a recording, or from a ladder (seconds a step, clients) on a server of ours."""
     if recording is not None:
         if script is not None or setup is not None:
             raise BadInput("a recording and a script are two sources", hint="give one of them")
         recorded = recordings.read(recording)
         return Measured(points=from_recording(recorded), source=f"the recording {recording}")
-    most = max(ladder.STEPS)
+    seconds, most = ladder_of
     with postgres.Server.start(settings={"max_connections": f"{most + 20}"}) as server:
         tell("making the tables", 0.0)
         server.create_database(_DATABASE)
@@ -69,7 +73,12 @@ def measured(
         else:
             ladder.prepare(server, _DATABASE)
         rungs = ladder.climb(
-            server, _DATABASE, script, seconds=seconds, tell=lambda what: tell(what, 0.0)
+            server,
+            _DATABASE,
+            script,
+            steps=ladder.steps(most),
+            seconds=seconds,
+            tell=lambda what: tell(what, 0.0),
         )
     what = str(script) if script is not None else "pgbench's select"
     return Measured(

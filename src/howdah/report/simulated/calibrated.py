@@ -42,7 +42,7 @@ def _verdict(fitted: Fitted, foresight: Foresight | None) -> str:
     usage = foresight.usage
     burst = foresight.burst_seconds
     if burst.median is None:
-        outcome = f"absorbs a burst of {number(usage.longest)} s, or is down without one"
+        outcome = f"absorbs a burst of {number(foresight.longest)} s, or is down without one"
     else:
         outcome = f"is tipped by a burst of {_spread(burst)} s"
     return (
@@ -56,7 +56,7 @@ def _foreseen(found: Foresight) -> Section:
     rows = (
         ("most that it can do, a second", _spread(found.most_per_second)),
         (
-            f"load at which {number(usage.longest)} s of {number(usage.burst)} times the rate tip "
+            f"load at which {number(found.longest)} s of {number(usage.burst)} times the rate tip "
             "half of the runs, a second",
             _spread(found.tips_at),
         ),

@@ -30,7 +30,11 @@ from howdah.simulate.search.threshold import Threshold, threshold
 from howdah.simulate.search.trial import Budget, Judge
 
 _CALM_TIMEOUTS = 10.0  # before the disturbance, to know what is undisturbed
+_LONGEST_TIMEOUTS = 20.0  # of the disturbance
 _WATCHED_TIMEOUTS = 30.0  # after it: a recovery that takes longer is none that anybody waits for
+_SMALL = 2000.0
+"""Transactions in a timeout, up to which a run is as long as above; beyond, chance averages out and
+a third of it, and fewer runs, say as much."""
 _BURST = "burst"
 
 Law = Callable[[float], Distribution]
@@ -46,7 +50,6 @@ class Usage(msgspec.Struct, frozen=True, kw_only=True):
     retries: int = 3
     backoff: float = 1.0  # seconds at most before a retry, uniform from 0
     burst: float = 3.0  # times the rate, the disturbance that is looked for
-    longest: float = 20.0  # seconds of it, at most
 
 
 class Spread(msgspec.Struct, frozen=True, kw_only=True):
@@ -68,7 +71,8 @@ class Foresight(msgspec.Struct, frozen=True, kw_only=True):
     usage: Usage
     most_per_second: Spread  # at the knee
     load: float  # the present rate as a share of that, by the best curve
-    tips_at: Spread  # the rate at which a burst of `longest` seconds leaves half of the runs down
+    longest: float  # seconds of a burst, the longest that was tried
+    tips_at: Spread  # the rate at which the longest burst leaves half of the runs down
     burst_seconds: Spread  # at the present rate: how long the burst must be
     unknown: tuple[str, ...] = ()
 
@@ -78,11 +82,9 @@ def foresee(
     usage: Usage,
     *,
     law: Law | None = None,
-    curves: int = 4,
-    budget: Budget = Budget(replicas=6, probes=5),  # noqa: B008 - frozen
     tell: Tell = lambda _what, _share: None,
 ) -> Foresight:
-    """Ask the model of the best curve and of `curves` resampled ones. `law`: of a demand's mean.
+    """Ask the model of the best curve and of some resampled ones. `law`: of a demand's mean.
 
     Raises `BadInput` where the knee is unknown: no load can be called too high without it.
     """
@@ -92,6 +94,8 @@ def foresee(
             detail=fitted.unknown[0],
             hint="record it under more load, or give the number of cores to assume",
         )
+    pace = _pace(fitted.best, usage)
+    curves, budget = max(1, round(4 * pace)), Budget(replicas=max(2, round(6 * pace)), probes=5)
     chosen = [fitted.best, *fitted.draws[:: max(1, len(fitted.draws) // curves)][:curves]]
     loads, bursts = [], []
     for place, curve in enumerate(chosen):
@@ -103,6 +107,7 @@ def foresee(
         usage=usage,
         most_per_second=_spread([each.most_per_second for each in (fitted.best, *fitted.draws)]),
         load=usage.rate / fitted.best.most_per_second,
+        longest=_longest(fitted.best, usage),
         tips_at=_spread([_value(each) for each in loads]),
         burst_seconds=_spread([_value(each) for each in bursts]),
         unknown=fitted.unknown,
@@ -112,8 +117,8 @@ def foresee(
 def model_of(curve: Curve, usage: Usage, law: Law | None = None) -> Model:
     """Clients with a timeout and retries, a pool of connections, and the processors behind it."""
     demand = law(curve.demand) if law is not None else Exponential(mean=curve.demand)
-    calm = _CALM_TIMEOUTS * usage.timeout
-    burst = Scale(path="clients.rate", factor=usage.burst, until=calm + usage.longest)
+    calm, longest = _CALM_TIMEOUTS * _unit(curve, usage), _longest(curve, usage)
+    burst = Scale(path="clients.rate", factor=usage.burst, until=calm + longest)
     return Model(
         name="measured",
         clients={
@@ -131,8 +136,21 @@ def model_of(curve: Curve, usage: Usage, law: Law | None = None) -> Model:
             "done": Release(pool="connections"),
         },
         triggers=(Trigger(name=_BURST, at=calm, actions=(burst,)),),
-        horizon=calm + usage.longest + _WATCHED_TIMEOUTS * usage.timeout,
+        horizon=calm + longest + _WATCHED_TIMEOUTS * _unit(curve, usage),
     )
+
+
+def _pace(curve: Curve, usage: Usage) -> float:
+    """1 for a small system, less for one whose runs would be long."""
+    return min(1.0, _SMALL / (curve.most_per_second * usage.timeout))
+
+
+def _unit(curve: Curve, usage: Usage) -> float:
+    return usage.timeout * max(1 / 3, _pace(curve, usage))
+
+
+def _longest(curve: Curve, usage: Usage) -> float:
+    return _LONGEST_TIMEOUTS * _unit(curve, usage)
 
 
 def _tipping_load(curve: Curve, usage: Usage, law: Law | None, budget: Budget) -> Threshold:
@@ -151,8 +169,8 @@ def _tipping_burst(curve: Curve, usage: Usage, law: Law | None, budget: Budget) 
     return threshold(
         model_of(curve, usage, law),
         f"triggers.{_BURST}.length",
-        low=usage.longest / 1000,
-        high=usage.longest,
+        low=_longest(curve, usage) / 1000,
+        high=_longest(curve, usage),
         judge=_asked,
         budget=budget,
     )

@@ -21,7 +21,6 @@ from howdah.errors import BadInput
 from howdah.simulate.calibrate.fit import Point
 from howdah.simulate.model import Distribution, Erlang, Exponential, LogNormal
 
-STEPS = (1, 2, 4, 8, 16, 32, 64)
 _PROGRESS = re.compile(
     r"progress: [\d.]+ s, (?P<rate>[\d.]+) tps, lat (?P<latency>[\d.]+|nan|-nan) ms "
     r"stddev (?P<deviation>[\d.]+|nan|-nan)"
@@ -44,12 +43,22 @@ class Rung(msgspec.Struct, frozen=True, kw_only=True):
         return Point(active=self.per_second * self.latency, per_second=self.per_second)
 
 
+def steps(most: int) -> tuple[int, ...]:
+    """Concurrencies that double from 1 on, up to `most`.
+
+    >>> steps(48)
+    (1, 2, 4, 8, 16, 32, 48)
+    """
+    doubled = [1 << power for power in range(most.bit_length()) if 1 << power < most]
+    return (*doubled, most)
+
+
 def climb(
     server: postgres.Server,
     database: str,
     script: Path | None,
     *,
-    steps: Sequence[int] = STEPS,
+    steps: Sequence[int],
     seconds: int = 4,
     tell: Callable[[str], None] = lambda _text: None,
 ) -> tuple[Rung, ...]:
