@@ -65,7 +65,13 @@ def least(rate: float, factor: float) -> Measure:
     return measure
 
 
-def at(rate: float, factor: float, seconds: float, scale: Scale = "quick") -> Expectation:
+def at(
+    rate: float,
+    factor: float,
+    seconds: float,
+    scale: Scale = "quick",
+    not_reproduced: str = "",
+) -> Expectation:
     """The least duration for a load and a factor."""
     return expect(
         f"shortest burst at {rate:g} x {factor:g}, s",
@@ -74,6 +80,7 @@ def at(rate: float, factor: float, seconds: float, scale: Scale = "quick") -> Ex
         PROTOTYPE,
         within=0.25 * seconds,
         scale=scale,
+        not_reproduced=not_reproduced,
     )
 
 
@@ -95,7 +102,14 @@ SCENARIO = Scenario(
     build=build,
     expected=(
         at(0.6, 8, 10.9),
-        at(0.8, 8, 6.2),
+        at(
+            0.8,
+            8,
+            6.2,
+            "full",
+            "one world in six tips by itself within the 6000 s at this load, so that any burst "
+            "tips it; how the prototype counted those is not known",
+        ),
         at(0.6, 4, 25.8),
         at(0.6, 2, 113, "full"),
         at(0.6, 16, 5.5, "full"),

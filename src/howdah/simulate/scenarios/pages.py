@@ -125,6 +125,7 @@ def admission_control(rows: list[Row], again: list[Row]) -> str:
         early=sum(r.harmed for r in confirmed),
         afterwards=sum(r.outlasts for r in confirmed),
         stays=sum(r.lasts is not None and r.lasts.high >= interference.NEVER for r in confirmed),
+        longest=max((_lasts(r) for r in confirmed if r.lasts), key=_seconds, default="-"),
         classes=sum(r.harmed or r.outlasts for r in knowing),
         described=_lines(_point(r) for r in confirmed),
     )
@@ -185,6 +186,10 @@ def _lasts(r: Row) -> str:
     if r.lasts is None:
         return "-"
     return "not by second 250" if r.lasts.value >= interference.NEVER else f"{r.lasts.value:.0f} s"
+
+
+def _seconds(shown: str) -> float:
+    return float(shown[:-2]) if shown.endswith(" s") else interference.NEVER
 
 
 def _peace(r: Row) -> str:
