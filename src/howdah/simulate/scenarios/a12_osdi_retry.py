@@ -56,7 +56,7 @@ SCENARIO = Scenario(
     ),
     parameters=parameters(
         rate=(6200, 100, 20_000, "requests a second (OSDI 2022: a nominal gap of 75 us)"),
-        capacity=(17_000, 1000, 50_000, "requests a second that the server does (fitted by us)"),
+        capacity=(16_300, 1000, 50_000, "requests a second that the server does (fitted by us)"),
         left=(0.20, 0, 1, "share of the processor during the trigger (OSDI 2022: 0.40 of 2)"),
         seconds=(10, 0, 60, "length of the trigger (OSDI 2022)"),
     ),
