@@ -18,7 +18,7 @@ from urllib.parse import unquote
 import aio_pika
 import nats
 import psycopg
-from confluent_kafka import Consumer, KafkaError
+from confluent_kafka import Consumer, KafkaError, TopicPartition
 from nats.js.api import AckPolicy, ConsumerConfig
 from redis import Redis
 
@@ -128,11 +128,12 @@ def _of_redis(fields: dict[bytes, bytes]) -> Arrived:
 
 class Kafka(Destination):
     dedups = False
+    _PARTITIONS = 8  # the mock cluster forgets what is beyond 5 MB of a partition
 
     def __init__(self, broker: KafkaBroker) -> None:
         self._broker = broker
         self.topic = f"storm-{secrets.token_hex(4)}"
-        broker.create_topic(self.topic)
+        broker.create_topic(self.topic, partitions=self._PARTITIONS)
         self.url = f"kafka://{broker.url}"
         self.options = {}
 
@@ -146,8 +147,11 @@ class Kafka(Destination):
         found: list[Arrived] = []
         ended: set[int] = set()
         with Consumer(settings) as consumer:
+            for number in range(self._PARTITIONS):
+                first, _ = consumer.get_watermark_offsets(TopicPartition(self.topic, number), 10)
+                assert first == 0, f"the mock cluster has forgotten {first} messages of {number}"
             consumer.subscribe([self.topic])
-            while len(ended) < 4:
+            while len(ended) < self._PARTITIONS:
                 for each in consumer.consume(5000, timeout=10):
                     if (error := each.error()) is not None:
                         assert error.code() == KafkaError._PARTITION_EOF
