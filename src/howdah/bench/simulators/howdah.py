@@ -51,7 +51,7 @@ class HowdahKernel(Simulator):
     def run(self, load: Load, seconds: float, seed: int) -> Counts:
         from howdah.simulate.run import simulate
 
-        gauges = simulate(model_of(load, seconds), seed=seed, engine=self.engine).at(seconds).gauges
+        gauges = simulate(model_of(load, seconds), seed=seed, engine=self.engine).gauges()
         return Counts(
             requests=int(gauges["web.requests"]),
             retries=int(gauges["web.retries"]),
