@@ -13,7 +13,6 @@ from typing import Any
 
 import jinja2
 import msgspec
-from markupsafe import Markup
 
 from howdah.check.diagnosis import Diagnosis
 from howdah.check.model import Kind, Rule, Severity
@@ -21,6 +20,7 @@ from howdah.report import wording
 from howdah.report.compare import Fate, changes
 from howdah.report.contract import Contract, Entry, contract
 from howdah.report.pictures import Drawing, draw_all
+from howdah.report.templating import environment
 from howdah.snapshot.model import Snapshot
 
 _OPEN = 5  # findings that stand open at first, so that the list behind them stays in sight
@@ -71,27 +71,10 @@ def page(
 
 @cache
 def _template() -> jinja2.Template:
-    environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("howdah.report", "templates"),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.globals.update(
-        say=wording, Kind=Kind, Severity=Severity, Fate=Fate, include_raw=raw, len=len
-    )
-    environment.filters.update(
-        clean=wording.clean, svg=Markup, table=_table, pairs=_fields, anchor=_anchor
-    )
-    return environment.get_template("page.html.jinja")
-
-
-def raw(name: str) -> Markup:
-    """A style sheet or script of this package, which needs no escaping."""
-    loader = jinja2.PackageLoader("howdah.report", "templates")
-    source, _, _ = loader.get_source(jinja2.Environment(autoescape=True), name)
-    return Markup(source)  # our own file
+    made = environment()
+    made.globals.update(say=wording, Kind=Kind, Severity=Severity, Fate=Fate, len=len)
+    made.filters.update(table=_table, pairs=_fields, anchor=_anchor)
+    return made.get_template("page.html.jinja")
 
 
 def _pairs(now: Snapshot | None, before: Snapshot | None) -> tuple[Pair, ...]:

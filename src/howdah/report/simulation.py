@@ -10,14 +10,13 @@ from functools import cache
 
 import jinja2
 import msgspec
-from markupsafe import Markup
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table as Grid
 
 from howdah.report import wording
-from howdah.report.html import raw
 from howdah.report.pictures.drawing import Drawing
+from howdah.report.templating import environment
 
 
 class Table(msgspec.Struct, frozen=True, kw_only=True):
@@ -77,13 +76,4 @@ def _grid(table: Table) -> Grid:
 
 @cache
 def _template() -> jinja2.Template:
-    environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("howdah.report", "templates"),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.globals.update(include_raw=raw)
-    environment.filters.update(clean=wording.clean, svg=Markup)
-    return environment.get_template("simulation.html.jinja")
+    return environment().get_template("simulation.html.jinja")
