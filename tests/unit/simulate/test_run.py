@@ -142,7 +142,7 @@ def test_time_runs_forward() -> None:
 
 
 def not_compilable(state: object, p: object, view: object, u: float) -> float:
-    return float(json.loads('1'))
+    return float(json.loads("1"))
 
 
 class Stubborn:

@@ -35,7 +35,8 @@ def test_escape_of_a_single_queue(bad: int, seconds: float) -> None:
     true = looked_at(0.5, 0.5, bad)
     assert true == close(seconds, rel=0.15)
     question = Question(columns=("db.inside",), good=1, bad=bad, step=0.5)
-    found = escape(SINGLE, question, effort=Effort(runs=200, replications=12, excursions=100, seed=3))
+    effort = Effort(runs=200, replications=12, excursions=100, seed=3)
+    found = escape(SINGLE, question, effort=effort)
     assert found.time.low <= true <= found.time.high
     assert found.time.high / found.time.low < 5
     assert found.levels[-1] == bad
