@@ -136,6 +136,8 @@ def test_an_older_relay_in_the_middle_of_a_publication_is_waited_for(
             await older.open(fence(1))
             connection = older._connection
             assert connection is not None
+            # Else it is a race: the older is ended just when the newer has waited long enough.
+            await connection.execute("SET idle_in_transaction_session_timeout = 0")
             await connection.execute("BEGIN")
             assert older._fence is not None
             await older._enter(connection, older._fence)

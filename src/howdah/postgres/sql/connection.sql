@@ -6,5 +6,5 @@ FROM ROWS FROM (
 ) AS s (name, value)
 
 -- name: backend
--- purpose: the process id of the session, to compare with what was told when it began
-SELECT pg_catalog.pg_backend_pid()
+-- purpose: the process id of the session, to compare with what was told; marked as a snapshot's are
+SELECT pg_catalog.pg_backend_pid() /* howdah */
