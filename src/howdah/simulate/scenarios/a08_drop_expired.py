@@ -53,8 +53,8 @@ SCENARIO = Scenario(
         at(
             0.8,
             0.06,
-            not_reproduced="here 0.24 and 0.34 in two checks of 96: a world counts as stuck that answers less than 90 % "
-            "of what is asked, also one that was so before the burst",
+            not_reproduced="here 0.24 and 0.34 in two checks of 96: a world counts as stuck that "
+            "answers less than 90 % of what is asked, also one that was so before the burst",
         ),
         at(0.9, 0.94),
         expect(
